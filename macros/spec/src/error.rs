@@ -1,0 +1,52 @@
+/// What is wrong with a [`Spec`](crate::Spec), before anything has been created.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// A size that is not a whole number of bytes in base 2.
+    #[error("bad size `{text}` ({hint})")]
+    Size {
+        /// The size as it was written.
+        text: String,
+        /// What to write instead.
+        hint: String,
+    },
+    /// A volume's name that LVM or a shell could not take.
+    #[error("bad volume name `{name}` ({reason})")]
+    Name {
+        /// The name as it was written.
+        name: String,
+        /// The rule that it breaks.
+        reason: &'static str,
+    },
+    /// An environment variable's name that a shell could not read.
+    #[error(
+        "bad environment variable `{env}` for volume `{volume}` (letters, digits and `_`, not a digit first)"
+    )]
+    Env {
+        /// The variable as it was written.
+        env: String,
+        /// The volume that was to be exported in it.
+        volume: String,
+    },
+    /// Two volumes of one name.
+    #[error("two volumes are named `{name}` (each volume of a session has a name of its own)")]
+    DuplicateName {
+        /// The name that stands twice.
+        name: String,
+    },
+    /// Two volumes in one environment variable.
+    #[error(
+        "volumes `{first}` and `{second}` both want the environment variable `{env}` (give one of them another `env`)"
+    )]
+    DuplicateEnv {
+        /// The variable.
+        env: String,
+        /// The volume that has it already.
+        first: String,
+        /// The volume that wants it too.
+        second: String,
+    },
+    /// No volume at all.
+    #[error("no volume was asked for (name at least one with its size, such as `test = \"10G\"`)")]
+    Empty,
+}

@@ -1,0 +1,114 @@
+//! The attribute macro of kdev-volumes. Depend on `kdev-volumes`, which re-exports it; the code that it
+//! writes needs that crate.
+
+use proc_macro::TokenStream;
+
+mod attribute;
+mod errors;
+mod expand;
+mod inject;
+
+/// Gives a test block devices of its own, and takes them back when the test is over.
+///
+/// ```ignore
+/// use kdev_volumes::{Volume, kdev_volumes};
+///
+/// #[kdev_volumes(test = "10G", scratch = "10G")]
+/// #[test]
+/// fn copies_between_two_filesystems(test: Volume, scratch: &Volume) -> kdev_volumes::Result<()> {
+///     let device = test.open()?; // or $TEST_DEV: both devices are in the environment, too
+///     // ...
+///     Ok(())
+/// }
+/// ```
+///
+/// # Put it first
+///
+/// The macro stands above `#[test]` and every other attribute that makes a test (`#[rstest]`). It
+/// adds no `#[test]` of its own. Where it stands below, the other macro sees the guards as arguments
+/// of its own: with `#[test]` above, rustc says "functions used as tests can not have any arguments";
+/// among the `#[case]`s of rstest, it only holds for the cases above it.
+///
+/// # Volumes
+///
+/// Each volume has a name and a size, at least one volume in all:
+///
+/// ```ignore
+/// #[kdev_volumes(test = "10G", scratch = 1073741824)]
+/// #[kdev_volumes(test(size = "10G", env = "MY_DEV", order = 2), scratch(size = "1G"))]
+/// ```
+///
+/// | key | meaning |
+/// | --- | --- |
+/// | `size` | how large, at least; `test = "10G"` is short for `test(size = "10G")` |
+/// | `env` | the environment variable with the device's path, if not the one of the table below |
+/// | `order` | the volume's place among the others, lower first, 0 if not given; equal ones stay as written |
+///
+/// A **size** is a string, a whole number with a unit in base 2, `K`, `M`, `G`, `T`, `P` or `E`, in
+/// either case (`"10G"`, `"10GiB"` and `"10gb"` are the same), or an integer literal, which is bytes.
+/// There are no fractions: `"1536M"` is one and a half `G`. The volume is as large or larger: sizes are
+/// rounded up to whole extents, 4 MiB on LVM unless its owner chose otherwise, and to 4 KiB for loop
+/// devices.
+///
+/// A **name** is of lower-case letters, digits and `_`, a letter first, at most 32 characters. It
+/// decides where the device's path is exported; most of these variables are those of fstests:
+///
+/// | volume | variable |
+/// | --- | --- |
+/// | `test`, `scratch` | `TEST_DEV`, `SCRATCH_DEV` |
+/// | `pool1`, `pool2`, ... | all in `SCRATCH_DEV_POOL`, separated by spaces, in their order (then there is no `SCRATCH_DEV`) |
+/// | `logwrites` | `LOGWRITES_DEV` |
+/// | `test_log`, `scratch_log` | `TEST_LOGDEV`, `SCRATCH_LOGDEV` |
+/// | `test_rt`, `scratch_rt` | `TEST_RTDEV`, `SCRATCH_RTDEV` |
+/// | any other, such as `journal` | `JOURNAL_DEV` |
+///
+/// # Guards
+///
+/// A test may take what it was given as arguments, which the macro removes from its signature:
+///
+/// | argument | what it is |
+/// | --- | --- |
+/// | `test: Volume` | the volume with the name `test`, to keep, to close or to drop before the end |
+/// | `test: &Volume` | the same, lent until the end |
+/// | `all: Session` | all the volumes, by any name; no other guard can stand beside it |
+/// | `all: &Session` | the same, lent until the end |
+/// | none | nothing: the test reads the environment |
+///
+/// The last word of the type decides, so `kdev_volumes::Volume` will do. `mut test: Volume` is fine,
+/// and so is `_test: Volume` for a volume that is only held. A volume whose name is a Rust keyword is an
+/// argument as `r#type`. The test need not name all its volumes; those that it leaves out are there
+/// all the same. Lifetimes in `&'a Volume` say nothing: what is lent is lent for the body.
+///
+/// An argument with an attribute of another macro, such as rstest's `#[case]`, `#[values]` or `#[from]`,
+/// is left to that macro. Every case of such a test has volumes of its own.
+///
+/// # The end
+///
+/// When the test's body has ended, in whatever way, its volumes are given back; a test that passed
+/// fails if that is not possible, because something still mounts or holds a device. A test that was
+/// killed is cleaned up after. `KDEV_KEEP=failed` in the environment keeps the volumes of a
+/// test that failed, `KDEV_KEEP=always` those of every test; a `#[should_panic]` test that panics has
+/// not failed.
+///
+/// The body may return `()` or a `Result`, and use `?` and `return`.
+///
+/// # One test at a time
+///
+/// Environment variables belong to the process. Annotated tests that run as threads of one process,
+/// as under plain `cargo test`, therefore take turns, whatever `--test-threads` says. Under [nextest]
+/// each test is a process, and they run in parallel.
+///
+/// [nextest]: https://nexte.st
+///
+/// # Errors of the compiler
+///
+/// What can be known while compiling is an error there, at the place where it is written: a size that
+/// is none; a name that LVM, or a variable that a shell, could not take; a key that there is not or
+/// twice; two volumes with one name or one variable; no volume; an argument that is no guard, or named like
+/// no volume, or there twice; a second `#[kdev_volumes]`; a `const`, `async` or `extern` function; `self`;
+/// a return type with `impl Trait`. An async test is written as a `fn` that blocks on the future in its
+/// body. Whether a pool has room is known only when the test runs.
+#[proc_macro_attribute]
+pub fn kdev_volumes(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(attribute.into(), item.into()).into()
+}

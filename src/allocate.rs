@@ -1,0 +1,225 @@
+use std::env;
+use std::path::PathBuf;
+use std::thread;
+
+use kdev_volumes_spec::{Bytes, Spec};
+
+use crate::backend::{Backend, Made, Named};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::give_back::{all_gone, give_back};
+use crate::here::Here;
+use crate::keep::Keep;
+use crate::lease::Lease;
+use crate::owner::{Owner, OwnerTag};
+use crate::pool::Pool;
+use crate::reap;
+use crate::session::{Claim, Session};
+use crate::session_id::SessionId;
+use crate::state::{NewRecords, Phase};
+
+/// For whom volumes are made, and what becomes of them after.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) test: Option<String>,
+    pub(crate) keep: Keep,
+}
+
+impl Request {
+    /// Takes the test's name from the runner: nextest's variables, else the thread's name, which libtest sets.
+    pub(crate) fn from_env() -> Result<Self> {
+        let test = nextest_name().or_else(|| thread::current().name().map(str::to_owned));
+        Ok(Self {
+            test,
+            keep: Keep::from_env()?,
+        })
+    }
+
+    /// Names the test as its source does, unless the runner has a name that tells more.
+    pub(crate) fn for_test(test: String) -> Result<Self> {
+        Ok(Self {
+            test: Some(nextest_name().unwrap_or(test)),
+            keep: Keep::from_env()?,
+        })
+    }
+}
+
+/// The name by which nextest prints a test: `crate::binary$module::test`.
+fn nextest_name() -> Option<String> {
+    let binary = env::var("NEXTEST_BINARY_ID").ok()?;
+    let test = env::var("NEXTEST_TEST_NAME").ok()?;
+    Some(format!("{binary}${test}"))
+}
+
+/// How often a session's name may be taken already.
+const ATTEMPTS: usize = 16;
+
+/// Makes the volumes of one session, all of them or none.
+pub(crate) fn allocate(pool: &Pool, spec: &Spec, request: Request) -> Result<Session> {
+    match attempt(pool, spec, &request) {
+        // What the dead hold is room too.
+        Err(Error::NoSpace { .. }) if reap::reap_pool(pool)? > 0 => attempt(pool, spec, &request),
+        done => done,
+    }
+}
+
+fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
+    let backend = pool.open()?;
+    let sizes = rounded(spec, &backend)?;
+    let want = sizes
+        .iter()
+        .copied()
+        .try_fold(0u64, |sum, size| sum.checked_add(size.get()));
+    let want = Bytes::new(want.unwrap_or(u64::MAX));
+    if let Backend::Lvm(group) = &backend {
+        if want > group.free {
+            return Err(pool.no_space(group.free, want));
+        }
+    }
+
+    // The lease and the records come before the volumes: dying between the two leaves records without
+    // volumes, which a reaper forgives. The other order leaves volumes that nobody owns.
+    let (tag, mut lease) = claim(pool, spec, &backend, request)?;
+    let wanted: Vec<Named> = spec
+        .volumes()
+        .iter()
+        .zip(sizes)
+        .map(|(volume, size)| Named {
+            lv_name: tag.session.lv_name(pool.lv_prefix(), volume.name()),
+            path: PathBuf::new(),
+            size,
+        })
+        .collect();
+    let made = backend.make(&wanted, &tag).and_then(|made| {
+        let made = in_order(made, &wanted)?;
+        confirm(pool, &made)?;
+        Ok(made)
+    });
+    match made {
+        Ok(made) => Ok(Session::new(
+            Claim {
+                pool: pool.clone(),
+                backend,
+                tag,
+                lease,
+            },
+            spec,
+            made,
+            request,
+        )),
+        Err(err) => {
+            let undone =
+                give_back(pool.state(), &backend, &tag, &wanted, &mut lease).and_then(|left| all_gone(&left));
+            if let Err(undone) = undone {
+                eprintln!("kdev: while giving up a session: {}", undone.chain());
+            }
+            Err(told_as_what_it_is(err, pool, want))
+        }
+    }
+}
+
+fn rounded(spec: &Spec, backend: &Backend) -> Result<Vec<Bytes>> {
+    let unit = backend.unit();
+    let volumes = spec.volumes().iter();
+    volumes
+        .map(|volume| {
+            let too_large = || Error::TooLarge {
+                volume: volume.name().to_owned(),
+                size: volume.size(),
+                unit,
+            };
+            volume.size().round_up(unit).ok_or_else(too_large)
+        })
+        .collect()
+}
+
+/// Takes a lease under a new name and writes the records, in one step that nobody can come between.
+fn claim(
+    pool: &Pool,
+    spec: &Spec,
+    backend: &Backend,
+    request: &Request,
+) -> Result<(OwnerTag, Option<Lease>)> {
+    let owner = Owner::myself()?;
+    let here = Here::get()?;
+    let state = pool.state();
+    for _ in 0..ATTEMPTS {
+        let tag = OwnerTag {
+            session: SessionId::new()?,
+            owner: owner.clone(),
+        };
+        let lease = state.update(|records| {
+            let Some(lease) = Lease::take(state.dir(), &tag)? else {
+                return Ok(None);
+            };
+            let new = NewRecords {
+                tag: &tag,
+                here,
+                pool_name: pool.name(),
+                vg_name: backend.vg_name(),
+                kind: backend.kind(),
+                test: request.test.as_deref(),
+                allocated_at: clock::now(),
+            };
+            records.extend(
+                spec.volumes()
+                    .iter()
+                    .map(|volume| new.record(tag.session.lv_name(pool.lv_prefix(), volume.name()), volume)),
+            );
+            Ok(Some(lease))
+        })?;
+        if lease.is_some() {
+            return Ok((tag, lease));
+        }
+    }
+    let taken = std::io::Error::other("every name that was tried is taken");
+    Err(Error::io("take a lease in", state.dir().leases(), taken))
+}
+
+/// Puts what was made in the order of what was wanted; an error if one is missing.
+fn in_order(made: Vec<Made>, wanted: &[Named]) -> Result<Vec<Made>> {
+    let mut made: Vec<Option<Made>> = made.into_iter().map(Some).collect();
+    wanted
+        .iter()
+        .map(|volume| {
+            let found = made
+                .iter_mut()
+                .find(|made| made.as_ref().is_some_and(|made| made.lv_name == volume.lv_name));
+            found.and_then(Option::take).ok_or_else(|| Error::NotOurs {
+                what: format!("LV `{}`", volume.lv_name),
+                why: "it was made and is not there (did somebody remove it?)".to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// Writes down that the volumes are there, and what they are.
+fn confirm(pool: &Pool, made: &[Made]) -> Result<()> {
+    pool.state().update(|records| {
+        for record in records.iter_mut() {
+            if let Some(made) = made.iter().find(|made| made.lv_name == record.lv_name) {
+                record.phase = Phase::Active;
+                record.lv_uuid.clone_from(&made.uuid);
+                record.size_bytes = Some(made.size.get());
+                record.lv_path.clone_from(&made.path);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Finds out from the system, rather than from LVM's prose, what a failed `lvcreate` died of.
+fn told_as_what_it_is(err: Error, pool: &Pool, want: Bytes) -> Error {
+    if !matches!(err, Error::Command { .. }) {
+        return err;
+    }
+    let mapped = std::fs::read_to_string("/proc/misc").unwrap_or_default();
+    if !mapped.contains("device-mapper") {
+        return Error::NoDeviceMapper;
+    }
+    match pool.open() {
+        // Somebody took the room between our look and our turn.
+        Ok(Backend::Lvm(group)) if want > group.free => pool.no_space(group.free, want),
+        _ => err,
+    }
+}

@@ -1,0 +1,196 @@
+use std::path::PathBuf;
+
+use kdev_volumes_spec::Bytes;
+
+use crate::error::Result;
+use crate::holders::holders;
+use crate::loops::{self, LoopDevice, LoopDir};
+use crate::lvm::{Group, Lv};
+use crate::owner::OwnerTag;
+use crate::state::Kind;
+
+/// What makes volumes and removes them.
+#[derive(Clone, Debug)]
+pub(crate) enum Backend {
+    Lvm(Group),
+    Loop(LoopDir),
+}
+
+/// A volume that is to be made, or removed.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) lv_name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) size: Bytes,
+}
+
+/// A volume that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) lv_name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) size: Bytes,
+    pub(crate) uuid: Option<String>,
+    /// What the volume lives by; `None` if it lives by itself.
+    pub(crate) device: Option<LoopDevice>,
+}
+
+/// A volume that could not be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leftover {
+    pub(crate) lv_name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) why: String,
+}
+
+impl Backend {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Lvm(_) => Kind::Lvm,
+            Self::Loop(_) => Kind::Loop,
+        }
+    }
+
+    /// Returns the VG's name, or nothing.
+    pub(crate) fn vg_name(&self) -> &str {
+        match self {
+            Self::Lvm(group) => &group.name,
+            Self::Loop(_) => "",
+        }
+    }
+
+    /// Returns what sizes are rounded up to.
+    pub(crate) fn unit(&self) -> Bytes {
+        match self {
+            Self::Lvm(group) => group.extent,
+            // The page: the kernel takes no other direct I/O to a file on some disks.
+            Self::Loop(_) => Bytes::new(4096),
+        }
+    }
+
+    /// Makes all the volumes, or fails; then some of them may be there.
+    pub(crate) fn make(&self, wanted: &[Named], tag: &OwnerTag) -> Result<Vec<Made>> {
+        match self {
+            Self::Lvm(group) => {
+                for volume in wanted {
+                    group.create(&volume.lv_name, volume.size, tag)?;
+                }
+                let lvs = group.volumes()?;
+                Ok(lvs
+                    .into_iter()
+                    .filter(|lv| wanted.iter().any(|volume| volume.lv_name == lv.name))
+                    .map(Made::from)
+                    .collect())
+            }
+            Self::Loop(dir) => wanted
+                .iter()
+                .map(|volume| {
+                    let device = dir.attach(&volume.lv_name, volume.size)?;
+                    Ok(Made {
+                        lv_name: volume.lv_name.clone(),
+                        path: device.path().to_owned(),
+                        size: volume.size,
+                        uuid: None,
+                        device: Some(device),
+                    })
+                })
+                .collect(),
+        }
+    }
+
+    /// Removes volumes of one session and confirms that they are gone; returns those that are not.
+    ///
+    /// Fails only if nobody can say which are gone.
+    pub(crate) fn remove(&self, volumes: &[Named], tag: &OwnerTag) -> Result<Vec<Leftover>> {
+        match self {
+            Self::Lvm(group) => remove_lvs(group, volumes, tag),
+            Self::Loop(_) => {
+                let mut left = Vec::new();
+                for volume in volumes {
+                    if !loops::detach(&volume.path, &volume.lv_name)? {
+                        left.push(leftover(volume, "the kernel still has it attached".into()));
+                    }
+                }
+                Ok(left)
+            }
+        }
+    }
+
+    /// Makes sure that volumes stay when this process is gone, and when the records are lost.
+    pub(crate) fn keep(&self, volumes: &[(&str, Option<&LoopDevice>)], tag: &OwnerTag) -> Result<()> {
+        match self {
+            Self::Lvm(group) => {
+                let names: Vec<&str> = volumes.iter().map(|(name, _)| *name).collect();
+                group.mark_kept(&names, tag)
+            }
+            Self::Loop(_) => volumes
+                .iter()
+                .filter_map(|(_, device)| *device)
+                .try_for_each(LoopDevice::outlive_us),
+        }
+    }
+}
+
+/// Together first, for one commit of metadata; LVM removes all or, if one is busy, none. So what is
+/// left then is tried one by one.
+fn remove_lvs(group: &Group, volumes: &[Named], tag: &OwnerTag) -> Result<Vec<Leftover>> {
+    let is_left = |volume: &&Named, lvs: &[Lv]| {
+        lvs.iter()
+            .any(|lv| lv.name == volume.lv_name && lv.owner().as_ref() == Some(tag))
+    };
+    let names: Vec<&str> = volumes.iter().map(|volume| volume.lv_name.as_str()).collect();
+    // The VG itself tells whether this worked.
+    let together = group.try_remove(&names, tag);
+    let lvs = group.volumes()?;
+    let left: Vec<&Named> = volumes.iter().filter(|volume| is_left(volume, &lvs)).collect();
+    let Some(first) = left.first() else {
+        return Ok(Vec::new());
+    };
+    let mut reasons: Vec<(&Named, Option<String>)> = Vec::new();
+    if volumes.len() == 1 {
+        reasons.push((first, together.err().map(|err| err.chain())));
+    } else {
+        for volume in left {
+            let alone = group.try_remove(&[&volume.lv_name], tag);
+            reasons.push((volume, alone.err().map(|err| err.chain())));
+        }
+    }
+    let lvs = group.volumes()?;
+    Ok(reasons
+        .into_iter()
+        .filter(|(volume, _)| is_left(volume, &lvs))
+        .map(|(volume, why)| {
+            leftover(
+                volume,
+                why.unwrap_or_else(|| "LVM removed it not, and said nothing".into()),
+            )
+        })
+        .collect())
+}
+
+/// Says who holds the volume; if nobody can be seen to, what the attempt said.
+fn leftover(volume: &Named, said: String) -> Leftover {
+    let holders = holders(&volume.path);
+    let why = if holders.is_empty() {
+        said
+    } else {
+        holders.join(", ")
+    };
+    Leftover {
+        lv_name: volume.lv_name.clone(),
+        path: volume.path.clone(),
+        why,
+    }
+}
+
+impl From<Lv> for Made {
+    fn from(lv: Lv) -> Self {
+        Self {
+            lv_name: lv.name,
+            path: lv.path,
+            size: lv.size,
+            uuid: Some(lv.uuid),
+            device: None,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Real block devices for kernel and filesystem tests.
+///
+/// A pool is a disk that many tests share: one PV, one VG, from which each test takes logical volumes
+/// of its own and gives them back.
+#[derive(Debug, Parser)]
+#[command(name = "kdev", version, propagate_version = true)]
+#[command(after_help = "\
+Environment:
+  KERNELDEV_DEVICE_POOL  the pool from which tests take volumes; unset: loop devices
+  KDEV_KEEP              what tests do with their volumes: never (default), always, failed
+  KDEV_STATE_DIR         where pools and records are kept; unset: ~/.kerneldev-mcp
+
+Exit status: 0 done, 1 failed, 2 usage, 69 this host lacks what is needed.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Set up, show, clean and take down device pools
+    Pool {
+        #[command(subcommand)]
+        command: PoolCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PoolCommand {
+    /// Make a pool of a blank disk or partition
+    ///
+    /// Writes a PV and a VG to the device. A device that is in use, or on which anything is found, is
+    /// refused and not written to; the message lists all that was found and what to do.
+    Setup {
+        /// The disk or partition; all of it becomes the pool's
+        #[arg(long)]
+        device: PathBuf,
+        /// The pool's name
+        #[arg(long, default_value = "default")]
+        pool: String,
+        /// The VG's name [default: kerneldev-POOL-vg]
+        #[arg(long)]
+        vg_name: Option<String>,
+        /// What the names of its volumes begin with [default: kdev]
+        #[arg(long)]
+        lv_prefix: Option<String>,
+    },
+    /// List the pools that are set up
+    List,
+    /// Show each pool's room and volumes, and what is known of their owners
+    ///
+    /// Verdicts: alive; dead (the next cleanup removes it); kept; unknown (nothing proves its owner
+    /// dead, so it is left alone); stuck (dead, but something holds it); gone (only a record is left).
+    Status {
+        /// Only this pool; `embedded` for loop devices
+        #[arg(long)]
+        pool: Option<String>,
+    },
+    /// Remove what dead processes left behind
+    ///
+    /// Volumes of live owners, of unknown ones, and LVs that are not ours stay in any case.
+    Cleanup {
+        /// Only this pool; `embedded` for loop devices
+        #[arg(long)]
+        pool: Option<String>,
+        /// Remove kept volumes too
+        #[arg(long)]
+        kept: bool,
+        /// With --kept: only these kept volumes, by name, and nothing else
+        #[arg(value_name = "VOLUME", requires = "kept")]
+        names: Vec<String>,
+    },
+    /// Take a pool down and leave its device blank
+    ///
+    /// Refuses while anything but dead processes' volumes is in it, and names it.
+    Teardown {
+        /// The pool's name
+        #[arg(long)]
+        pool: String,
+    },
+}

@@ -1,0 +1,277 @@
+//! The one place that starts programs.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::error::{Error, Result};
+
+/// Where system programs are. Not the caller's `PATH`: these run as root.
+const SEARCHED: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long a program may take before it is asked to stop.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A program and its arguments, as a list; no shell ever reads it.
+pub(crate) struct Invocation {
+    program: PathBuf,
+    args: Vec<OsString>,
+}
+
+/// How a program ended and what it wrote, the two streams apart.
+pub(crate) struct Finished {
+    pub(crate) command: String,
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Invocation {
+    /// Finds a program in the system's directories.
+    pub(crate) fn new(program: &'static str, package: &'static str) -> Result<Self> {
+        let found = SEARCHED
+            .split(':')
+            .map(|dir| Path::new(dir).join(program))
+            .find(|path| is_executable(path));
+        match found {
+            Some(program) => Ok(Self {
+                program,
+                args: Vec::new(),
+            }),
+            None => Err(Error::NotInstalled {
+                program,
+                searched: SEARCHED,
+                package,
+            }),
+        }
+    }
+
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs the program to its end, whatever its exit status.
+    ///
+    /// It has no input to be asked on, an environment of its own, and a process group of its own, so
+    /// that a Ctrl-C or a test runner's timeout does not hit it half way. It is never killed: a
+    /// killed `lvcreate` leaves a volume that was not wiped. One that takes too long gets SIGTERM,
+    /// which LVM heeds where it is safe, and is waited for.
+    pub(crate) fn finish(&self) -> Result<Finished> {
+        let failed = |source| Error::io("run", &self.program, source);
+        let mut child = Command::new(&self.program)
+            .args(&self.args)
+            .env_clear()
+            .env("PATH", SEARCHED)
+            .env("LC_ALL", "C")
+            // The caller's open files are closed for lvm and are no business of its warnings.
+            .env("LVM_SUPPRESS_FD_WARNINGS", "1")
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let (stdout, stderr) = drain(&mut child, &self.as_typed()).map_err(failed)?;
+        let status = child.wait().map_err(failed)?;
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        Ok(Finished {
+            command: self.as_typed(),
+            status,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// Runs the program and takes any exit status but 0 for an error.
+    pub(crate) fn run(&self) -> Result<Finished> {
+        let finished = self.finish()?;
+        match finished.status.success() {
+            true => Ok(finished),
+            false => Err(finished.error()),
+        }
+    }
+
+    fn as_typed(&self) -> String {
+        let program = self.program.file_name().unwrap_or(self.program.as_os_str());
+        let words = std::iter::once(program).chain(self.args.iter().map(OsString::as_os_str));
+        words.map(quoted).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Finished {
+    /// Makes the error that says that this command failed.
+    pub(crate) fn error(self) -> Error {
+        let ended = match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => format!("ended with exit status {code}"),
+            (None, Some(signal)) => format!("was ended by signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        };
+        Error::Command {
+            command: self.command,
+            ended,
+            stderr: self.stderr,
+        }
+    }
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Writes a word so that a shell would read it back, for people who want to try the command.
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:+,@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.into_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// Reads both pipes to their ends, as they fill: a program that waits for one of them never ends.
+fn drain(child: &mut Child, command: &str) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let pid = child.id();
+    let mut stdout = child.stdout.take();
+    let mut stderr = child.stderr.take();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut deadline = Some(Instant::now() + PATIENCE);
+    while stdout.is_some() || stderr.is_some() {
+        let (out_ready, err_ready) = wait_for(
+            stdout.as_ref().map(AsFd::as_fd),
+            stderr.as_ref().map(AsFd::as_fd),
+            deadline,
+        )?;
+        if out_ready {
+            read_some(&mut stdout, &mut out)?;
+        }
+        if err_ready {
+            read_some(&mut stderr, &mut err)?;
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            deadline = None;
+            ask_to_stop(pid, command);
+        }
+    }
+    Ok((out, err))
+}
+
+fn ask_to_stop(pid: u32, command: &str) {
+    let seconds = PATIENCE.as_secs();
+    eprintln!("kdev: `{command}` (pid {pid}) has taken {seconds} s; asked it to stop, and waiting for it");
+    let pid = i32::try_from(pid).expect("a pid is a positive i32");
+    // It may have ended just now; it is waited for in any case.
+    let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+}
+
+/// Waits until one of the pipes can be read, or the deadline.
+fn wait_for(
+    stdout: Option<std::os::fd::BorrowedFd<'_>>,
+    stderr: Option<std::os::fd::BorrowedFd<'_>>,
+    deadline: Option<Instant>,
+) -> io::Result<(bool, bool)> {
+    let mut fds: Vec<PollFd<'_>> = stdout
+        .iter()
+        .chain(&stderr)
+        .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
+        .collect();
+    let timeout = match deadline {
+        // Rounded up, so that the deadline has passed when the time is up.
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        }
+        None => PollTimeout::NONE,
+    };
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(err) => return Err(err.into()),
+    }
+    let mut ready = fds.iter().map(|fd| fd.any().unwrap_or(false));
+    let out = stdout.is_some() && ready.next().unwrap_or(false);
+    let err = stderr.is_some() && ready.next().unwrap_or(false);
+    Ok((out, err))
+}
+
+fn read_some(pipe: &mut Option<impl Read>, to: &mut Vec<u8>) -> io::Result<()> {
+    let Some(reader) = pipe else { return Ok(()) };
+    let mut buffer = [0; 8192];
+    match reader.read(&mut buffer) {
+        Ok(0) => *pipe = None,
+        Ok(n) => to.extend_from_slice(&buffer[..n]),
+        Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+        Err(err) => return Err(err),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Invocation {
+        Invocation::new("sh", "dash").unwrap().args(["-c", script])
+    }
+
+    #[test]
+    fn the_two_streams_are_kept_apart_and_whole() {
+        let script = "for i in $(seq 20000); do echo out; echo err >&2; done; printf tail";
+        let finished = shell(script).run().unwrap();
+        assert_eq!(finished.stdout.len(), 20000 * 4 + 4);
+        assert_eq!(finished.stderr.len(), 20000 * 4);
+    }
+
+    #[test]
+    fn a_failure_shows_the_command_its_end_and_what_it_said() {
+        let message = shell("echo 'no such VG' >&2; exit 5")
+            .run()
+            .err()
+            .unwrap()
+            .to_string();
+        assert_eq!(
+            message,
+            "`sh -c 'echo '\\''no such VG'\\'' >&2; exit 5'` ended with exit status 5: no such VG"
+        );
+    }
+
+    #[test]
+    fn a_program_has_its_own_process_group_and_a_known_environment() {
+        let finished = shell("ps -o pgid= -p $$; echo $$; env | grep -c KDEV")
+            .finish()
+            .unwrap();
+        let text = String::from_utf8(finished.stdout).unwrap();
+        let mut lines = text.lines().map(str::trim);
+        assert_eq!(lines.next(), lines.next());
+        assert_eq!(lines.next(), Some("0"));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named_with_its_package() {
+        let message = Invocation::new("kdev-no-such-program", "nothing")
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            message.contains("kdev-no-such-program") && message.contains("apt-get install nothing"),
+            "{message}"
+        );
+    }
+}

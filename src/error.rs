@@ -1,0 +1,276 @@
+use std::io;
+use std::path::PathBuf;
+
+use kdev_volumes_spec::{Bytes, SpecError};
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What could not be done, to what, and what helps.
+///
+/// Whatever the error, nothing is left half done: a session has all of its volumes or none, a pool
+/// is set up or its device is as it was. What could not be removed is on record and is tried again
+/// by the next reaper.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The volumes asked for cannot be had from any pool.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+
+    /// A size to which a volume would have to be rounded up does not fit in 64 bits.
+    #[error("volume `{volume}` of {size} cannot be rounded up to a whole number of {unit} (ask for less)")]
+    TooLarge {
+        /// The volume's name.
+        volume: String,
+        /// The size asked for.
+        size: Bytes,
+        /// What sizes are rounded up to.
+        unit: Bytes,
+    },
+
+    /// An environment variable has a value that means nothing here.
+    #[error("`{variable}={value}` is not understood (use {expected})")]
+    Variable {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+
+    /// The pool that was named is not set up.
+    #[error(
+        "there is no pool `{pool}` in `{file}` (set up: {known}; make it with `kdev pool setup --pool={pool} --device=DEVICE`)"
+    )]
+    NoPool {
+        /// The pool's name.
+        pool: String,
+        /// Where pools are kept.
+        file: PathBuf,
+        /// The pools that are set up, for people to read.
+        known: String,
+    },
+
+    /// A pool of that name, or one on that device, exists already.
+    #[error(
+        "pool `{pool}` exists already, on `{device}` (choose another name, or `kdev pool teardown --pool={pool}`)"
+    )]
+    PoolExists {
+        /// The pool's name.
+        pool: String,
+        /// The device that it is on.
+        device: String,
+    },
+
+    /// A pool's name, its VG's or its prefix cannot be used.
+    #[error("bad {what} `{name}` ({reason})")]
+    PoolName {
+        /// What the name was for.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The rule that it breaks.
+        reason: String,
+    },
+
+    /// The pool cannot hold what was asked for.
+    #[error(
+        "pool `{pool}` has {free} free but {want} is needed{holders} (try `kdev pool status --pool={pool}`, or `kdev pool cleanup --kept --pool={pool}` if kept volumes may go)"
+    )]
+    NoSpace {
+        /// The pool's name.
+        pool: String,
+        /// The room left, in whole extents.
+        free: Bytes,
+        /// The room needed, in whole extents.
+        want: Bytes,
+        /// Who holds the rest, for people to read; empty if nobody does.
+        holders: String,
+    },
+
+    /// A device that may not become a pool.
+    #[error("`{device}` cannot become a pool: {}", findings.join("; "))]
+    Refused {
+        /// The device.
+        device: PathBuf,
+        /// All that speaks against it, each with its remedy.
+        findings: Vec<String>,
+    },
+
+    /// A pool that may not be taken down.
+    #[error("pool `{pool}` is in use and was left as it is: {}", volumes.join("; "))]
+    PoolInUse {
+        /// The pool's name.
+        pool: String,
+        /// What is in it, each with its remedy.
+        volumes: Vec<String>,
+    },
+
+    /// A VG or LV without our tags; nothing of ours touches it.
+    #[error("{what} is not ours and was not touched: {why}")]
+    NotOurs {
+        /// The VG or LV.
+        what: String,
+        /// What it lacks, and what helps.
+        why: String,
+    },
+
+    /// Volumes that could not be removed. They stay on record.
+    #[error("could not remove {} (they stay on record, and `kdev pool cleanup` tries again)", volumes.join("; "))]
+    Busy {
+        /// Each volume's path, with what was found to hold it.
+        volumes: Vec<String>,
+    },
+
+    /// The user may not do that.
+    #[error("{doing} needs root (run the tests as root, for example with `sudo -E cargo nextest run`)")]
+    NotRoot {
+        /// What was to be done.
+        doing: &'static str,
+    },
+
+    /// A program that is needed is not installed.
+    #[error("`{program}` is not installed: it is not in {searched} (on Debian: `apt-get install {package}`)")]
+    NotInstalled {
+        /// The program.
+        program: &'static str,
+        /// Where it was looked for.
+        searched: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+
+    /// The kernel gives no loop devices here.
+    #[error(
+        "no loop device can be had for the embedded default (`modprobe loop`; in a container, share /dev/loop-control and /dev/loop*; or set up a pool with `kdev pool setup` and name it in KERNELDEV_DEVICE_POOL)"
+    )]
+    NoLoop {
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// There is no device-mapper in this kernel.
+    #[error(
+        "this kernel has no device-mapper, so LVM cannot be used (`modprobe dm-mod`, or unset KERNELDEV_DEVICE_POOL to use loop devices)"
+    )]
+    NoDeviceMapper,
+
+    /// A program failed.
+    #[error("`{command}` {ended}{}", said(stderr))]
+    Command {
+        /// The command as one would type it.
+        command: String,
+        /// How it ended.
+        ended: String,
+        /// What it said on standard error.
+        stderr: String,
+    },
+
+    /// A program answered something that we cannot read.
+    #[error("the answer of `{command}` cannot be read")]
+    Report {
+        /// The command as one would type it.
+        command: String,
+        /// Where reading stopped.
+        #[source]
+        source: serde_json::Error,
+    },
+
+    /// A file of ours that was written by a later version of this crate.
+    #[error(
+        "`{file}` has version {version}, which this version cannot write (upgrade kdev-volumes, or set KDEV_STATE_DIR to another directory)"
+    )]
+    NewerFile {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        version: String,
+    },
+
+    /// The file of pools is damaged. It is not replaced, since nothing could rebuild it.
+    #[error(
+        "`{file}` cannot be read (mend or remove it; the pools' VGs are marked with the tag `kdev.pool`)"
+    )]
+    BadPools {
+        /// The file.
+        file: PathBuf,
+        /// Where reading stopped.
+        #[source]
+        source: serde_json::Error,
+    },
+
+    /// Nobody says where the state is kept.
+    #[error("there is no home directory to keep state in (set KDEV_STATE_DIR)")]
+    NoHome,
+
+    /// The operating system refused something.
+    #[error("could not {doing} `{}`", path.display())]
+    Io {
+        /// What was to be done.
+        doing: &'static str,
+        /// To which file or device.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io {
+            doing,
+            path: path.into(),
+            source,
+        }
+    }
+
+    /// Writes the error and its causes on one line, for a message of ours.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(err) = cause {
+            text.push_str(": ");
+            text.push_str(&err.to_string());
+            cause = err.source();
+        }
+        text
+    }
+}
+
+fn said(stderr: &str) -> String {
+    match stderr.trim() {
+        "" => " and said nothing".to_owned(),
+        text => format!(
+            ": {}",
+            text.lines().map(str::trim).collect::<Vec<_>>().join(" / ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_written_with_its_causes() {
+        let err = Error::io("open", "/dev/sdx", io::Error::other("no such disk"));
+        assert_eq!(err.chain(), "could not open `/dev/sdx`: no such disk");
+    }
+
+    #[test]
+    fn a_failed_command_is_a_whole_report() {
+        let err = Error::Command {
+            command: "lvcreate -n x vg".into(),
+            ended: "ended with exit status 5".into(),
+            stderr: "  first\n  second\n".into(),
+        };
+        assert_eq!(
+            err.to_string(),
+            "`lvcreate -n x vg` ended with exit status 5: first / second"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+use crate::backend::{Backend, Leftover, Named};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::lease::Lease;
+use crate::owner::OwnerTag;
+use crate::state::{Failure, Phase, Records, State};
+
+/// Gives volumes of one session back: the volumes first, and when they are known to be gone their
+/// records, and when the session has none left its lease.
+///
+/// Returns the volumes that could not be removed. Their records stay, with the reason, and the lease
+/// stays as a file whose lock is free once its holder drops it, which makes them a reaper's work.
+pub(crate) fn give_back(
+    state: &State,
+    backend: &Backend,
+    tag: &OwnerTag,
+    volumes: &[Named],
+    lease: &mut Option<Lease>,
+) -> Result<Vec<Leftover>> {
+    let left = backend.remove(volumes, tag)?;
+    state.update(|records| {
+        settle(records, volumes, &left);
+        if !records
+            .iter()
+            .any(|record| record.session().as_ref() == Some(&tag.session))
+        {
+            lease.take().map_or(Ok(()), Lease::end)?;
+        }
+        Ok(())
+    })?;
+    Ok(left)
+}
+
+fn settle(records: &mut Records, volumes: &[Named], left: &[Leftover]) {
+    let left_of = |name: &str| left.iter().find(|left| left.lv_name == name);
+    records.drop_if(|record| {
+        volumes.iter().any(|volume| volume.lv_name == record.lv_name) && left_of(&record.lv_name).is_none()
+    });
+    for record in records.iter_mut() {
+        if let Some(left) = left_of(&record.lv_name) {
+            record.phase = Phase::Removing;
+            record.failure = Some(Failure {
+                at: clock::now(),
+                why: left.why.clone(),
+            });
+        }
+    }
+}
+
+/// Makes an error of what is left, if anything is.
+pub(crate) fn all_gone(left: &[Leftover]) -> Result<()> {
+    match left {
+        [] => Ok(()),
+        _ => Err(Error::Busy {
+            volumes: left
+                .iter()
+                .map(|left| format!("`{}`: {}", left.path.display(), left.why))
+                .collect(),
+        }),
+    }
+}

@@ -1,0 +1,43 @@
+use std::env;
+
+use crate::error::{Error, Result};
+
+/// The variable that says what becomes of volumes when their test is over.
+const VARIABLE: &str = "KDEV_KEEP";
+
+/// What becomes of volumes when their test is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Never,
+    Always,
+    Failed,
+}
+
+impl Keep {
+    /// Reads `KDEV_KEEP`. What it does not understand is an error: keeping too much fills the pool,
+    /// keeping too little loses what somebody wanted to see.
+    pub(crate) fn from_env() -> Result<Self> {
+        let Some(value) = env::var_os(VARIABLE) else {
+            return Ok(Self::Never);
+        };
+        match value.to_str() {
+            Some("" | "0" | "never") => Ok(Self::Never),
+            Some("1" | "always") => Ok(Self::Always),
+            Some("failed") => Ok(Self::Failed),
+            _ => Err(Error::Variable {
+                variable: VARIABLE,
+                value: value.to_string_lossy().into_owned(),
+                expected: "`0` or `never`, `1` or `always`, or `failed`",
+            }),
+        }
+    }
+
+    /// Tells why volumes of a test that ended so are kept; `None` if they are not.
+    pub(crate) fn reason(self, failed: bool) -> Option<&'static str> {
+        match self {
+            Self::Always => Some("always"),
+            Self::Failed if failed => Some("failed"),
+            Self::Never | Self::Failed => None,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+#![doc = include_str!("../README.md")]
+
+mod allocate;
+mod backend;
+mod blank;
+mod clock;
+mod command;
+mod environment;
+mod error;
+mod give_back;
+mod harness;
+mod here;
+mod holders;
+mod keep;
+mod lease;
+mod liveness;
+mod lock;
+mod loops;
+mod lvm;
+mod owner;
+mod pool;
+pub mod pools;
+mod pools_file;
+mod process;
+mod reap;
+mod session;
+mod session_id;
+mod startup;
+mod state;
+mod state_dir;
+mod volume;
+
+pub use error::{Error, Result};
+pub use kdev_volumes_macros::kdev_volumes;
+pub use kdev_volumes_spec::{Bytes, Spec, SpecError, VolumeSpec};
+pub use pool::Pool;
+pub use session::Session;
+pub use volume::Volume;
+
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::harness::{
+        DECLARATIONS, Declaration, DeclaredVolume, Outcome, Session, lend, linkme, run, take,
+    };
+}

@@ -1,0 +1,69 @@
+//! The flock(2) of the state file and of leases. The one file that knows fs2.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::libc;
+
+/// An exclusive lock on a file, held for as long as this value or its process lives.
+///
+/// The file is open with `O_CLOEXEC`, as std opens all, so that a program that we or the test start
+/// does not hold the lock on.
+#[derive(Debug)]
+pub(crate) struct FileLock {
+    file: File,
+}
+
+impl FileLock {
+    /// Waits for the lock on `path`, making the file if it is missing.
+    pub(crate) fn wait(path: &Path) -> io::Result<Self> {
+        let file = private().create(true).open(path)?;
+        fs2::FileExt::lock_exclusive(&file)?;
+        Ok(Self { file })
+    }
+
+    /// Takes the lock on `path` if nobody holds it, making the file if it is missing.
+    pub(crate) fn try_now(path: &Path) -> io::Result<Option<Self>> {
+        Self::lock_now(private().create(true).open(path)?)
+    }
+
+    /// Makes `path`, which must not exist, and locks it.
+    pub(crate) fn create_new(path: &Path) -> io::Result<Self> {
+        let file = private().create_new(true).open(path)?;
+        match Self::lock_now(file)? {
+            Some(lock) => Ok(lock),
+            None => Err(io::Error::other("somebody locked it while it was made")),
+        }
+    }
+
+    /// Takes the lock on `path` if the file exists and nobody holds it.
+    pub(crate) fn try_existing(path: &Path) -> io::Result<Option<Self>> {
+        Self::lock_now(private().open(path)?)
+    }
+
+    /// Returns the locked file.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn lock_now(file: File) -> io::Result<Option<Self>> {
+        match fs2::FileExt::try_lock_exclusive(&file) {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(err) if err.kind() == fs2::lock_contended_error().kind() => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+}
+
+/// Only for this user, and never through a symbolic link that somebody laid in its place.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW);
+    options
+}

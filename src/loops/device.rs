@@ -1,0 +1,143 @@
+use std::env;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use kdev_volumes_spec::Bytes;
+use nix::errno::Errno;
+
+use crate::error::{Error, Result};
+use crate::loops::ioctl::{self, LO_FLAGS_AUTOCLEAR, LO_FLAGS_DIRECT_IO};
+
+/// The directory whose file system holds the files behind loop devices.
+#[derive(Clone, Debug)]
+pub(crate) struct LoopDir {
+    path: PathBuf,
+}
+
+/// An attached loop device, which the kernel detaches when this value, or its process, is gone.
+///
+/// The file behind it has no name, so it goes with the device. The descriptor that is held here is
+/// what keeps the device: programs that open and close it do not end it.
+#[derive(Debug)]
+pub(crate) struct LoopDevice {
+    path: PathBuf,
+    device: File,
+}
+
+/// How often another process may take the free device that we were shown.
+const ATTEMPTS: usize = 64;
+
+impl LoopDir {
+    /// Takes `$TMPDIR`, else `/var/tmp`: a place on a disk, where `/tmp` is often in memory.
+    pub(crate) fn from_env() -> Self {
+        let path = env::var_os("TMPDIR")
+            .filter(|dir| !dir.is_empty())
+            .map_or_else(|| "/var/tmp".into(), PathBuf::from);
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a loop device of that size, all zeros, known by `name` to the kernel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRoot`], [`Error::NoLoop`], or [`Error::Io`] if the directory cannot hold the file.
+    pub(crate) fn attach(&self, name: &str, size: Bytes) -> Result<LoopDevice> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(Error::NotRoot {
+                doing: "making a loop device for the embedded default",
+            });
+        }
+        let backing =
+            tempfile::tempfile_in(&self.path).map_err(|err| Error::io("make a file in", &self.path, err))?;
+        backing
+            .set_len(size.get())
+            .map_err(|err| Error::io("make a sparse file of the volume's size in", &self.path, err))?;
+        attach(&backing, name).map_err(|source| Error::NoLoop { source })
+    }
+}
+
+impl LoopDevice {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells the kernel to leave the device attached when nobody has it open any more.
+    pub(crate) fn outlive_us(&self) -> Result<()> {
+        let failed = |err| Error::io("keep the loop device", &self.path, err);
+        let mut info = ioctl::status(&self.device)
+            .and_then(|info| info.ok_or(Errno::ENXIO.into()))
+            .map_err(failed)?;
+        info.lo_flags &= !LO_FLAGS_AUTOCLEAR;
+        ioctl::set_status(&self.device, &info).map_err(failed)
+    }
+}
+
+/// Tells whether `path` is a loop device that was attached under `name`.
+pub(crate) fn is_attached(path: &Path, name: &str) -> Result<bool> {
+    Ok(open_attached(path, name)?.is_some())
+}
+
+/// Opens a loop device; `None` unless it was attached under `name`.
+fn open_attached(path: &Path, name: &str) -> Result<Option<File>> {
+    let failed = |err| Error::io("look at the loop device", path, err);
+    let device = match open(path) {
+        Ok(device) => device,
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(failed(err)),
+    };
+    let info = ioctl::status(&device).map_err(failed)?;
+    Ok(info
+        .is_some_and(|info| info.name() == name.as_bytes())
+        .then_some(device))
+}
+
+/// Detaches the device that was attached under `name`, unless it is gone already.
+///
+/// Returns whether it is gone now: the kernel detaches a device that is mounted or open elsewhere
+/// only when that ends. What merely looks at it, as udev does, is waited for.
+pub(crate) fn detach(path: &Path, name: &str) -> Result<bool> {
+    for pause in [0, 1, 5, 20, 100, 300, 600] {
+        thread::sleep(Duration::from_millis(pause));
+        match open_attached(path, name)? {
+            Some(device) => ioctl::clear(&device).map_err(|err| Error::io("detach", path, err))?,
+            None => return Ok(true),
+        }
+    }
+    Ok(!is_attached(path, name)?)
+}
+
+fn attach(backing: &File, name: &str) -> io::Result<LoopDevice> {
+    let control = open(Path::new("/dev/loop-control"))?;
+    let mut last = Errno::EBUSY.into();
+    for _ in 0..ATTEMPTS {
+        let path = PathBuf::from(format!("/dev/loop{}", ioctl::get_free(&control)?));
+        let device = open(&path)?;
+        match configure(&device, backing, name) {
+            Ok(()) => return Ok(LoopDevice { path, device }),
+            Err(err) if err.raw_os_error() == Some(Errno::EBUSY as i32) => last = err,
+            Err(err) => return Err(err),
+        }
+    }
+    Err(last)
+}
+
+/// With direct I/O where the file system has it, so that data is not cached twice.
+fn configure(device: &File, backing: &File, name: &str) -> io::Result<()> {
+    match ioctl::configure(device, backing, name, LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO) {
+        Err(err) if err.raw_os_error() == Some(Errno::EINVAL as i32) => {
+            ioctl::configure(device, backing, name, LO_FLAGS_AUTOCLEAR)
+        }
+        done => done,
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}

@@ -1,0 +1,34 @@
+//! LVM, through its own commands. The one folder that names them.
+
+mod group;
+mod physical;
+mod report;
+
+pub(crate) use group::{Group, Lv};
+pub(crate) use physical::{devices_of, make_group, unmake_group};
+
+use crate::command::Invocation;
+use crate::error::{Error, Result};
+
+/// The tag of a VG that is a pool of ours.
+pub(crate) const POOL_TAG: &str = "kdev.pool";
+
+/// The tag of an LV that was kept.
+const KEPT_TAG: &str = "kdev.kept";
+
+/// Archives of each metadata change would outnumber everything else in `/etc/lvm`, and cost two
+/// fsyncs each; these volumes are not worth restoring.
+const NO_ARCHIVE: &str = "backup{backup=0 archive=0}";
+
+/// Begins a command of LVM's that reads.
+fn reading(verb: &str) -> Result<Invocation> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Error::NotRoot { doing: "using LVM" });
+    }
+    Ok(Invocation::new("lvm", "lvm2")?.arg(verb))
+}
+
+/// Begins a command of LVM's that changes metadata.
+fn writing(verb: &str) -> Result<Invocation> {
+    Ok(reading(verb)?.args(["--config", NO_ARCHIVE]))
+}

@@ -1,0 +1,169 @@
+use std::fmt;
+use std::process;
+
+use crate::error::{Error, Result};
+use crate::here::Here;
+use crate::process::Process;
+use crate::session_id::SessionId;
+
+/// The process that a volume belongs to, told so that it cannot be mistaken for another one.
+///
+/// What a foreign writer of the state file did not say is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) pid: u32,
+    /// When it started, in clock ticks after boot: a reused pid has another one.
+    pub(crate) start_time: Option<u64>,
+    /// The first eight digits of the boot's id.
+    pub(crate) boot: Option<String>,
+    pub(crate) pid_ns: Option<u64>,
+    pub(crate) host: Option<String>,
+    pub(crate) uid: Option<u32>,
+}
+
+/// How many digits of a boot's id a tag has room for.
+const BOOT_DIGITS: usize = 8;
+
+impl Owner {
+    /// Describes this process.
+    pub(crate) fn myself() -> Result<Self> {
+        let here = Here::get()?;
+        let pid = process::id();
+        let Process::Running { start_time } = Process::find(pid) else {
+            let err = std::io::Error::other("no start time in it");
+            return Err(Error::io("read", "/proc/self/stat", err));
+        };
+        Ok(Self {
+            pid,
+            start_time: Some(start_time),
+            boot: Some(Self::short_boot(&here.boot_id)),
+            pid_ns: Some(here.pid_ns),
+            host: Some(here.host.clone()),
+            uid: Some(nix::unistd::geteuid().as_raw()),
+        })
+    }
+
+    /// Shortens a boot's id to what is compared.
+    pub(crate) fn short_boot(boot_id: &str) -> String {
+        boot_id
+            .chars()
+            .filter(char::is_ascii_hexdigit)
+            .take(BOOT_DIGITS)
+            .collect()
+    }
+}
+
+/// The tag that an LV carries from its first metadata commit on: ours, which session, whose.
+///
+/// One short tag for all of it, since a line of an lvm script holds 255 bytes:
+/// `kdev:s=20251115103045-a3f9d2:p=1234.81234567:b=f5a2b1c0:n=4026531836:h=1a2b3c4d:u=0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnerTag {
+    pub(crate) session: SessionId,
+    pub(crate) owner: Owner,
+}
+
+impl OwnerTag {
+    /// Reads a tag; `None` if it is not of this form.
+    pub(crate) fn parse(tag: &str) -> Option<Self> {
+        let mut session = None;
+        let mut pid = None;
+        let mut owner = Owner {
+            pid: 0,
+            start_time: None,
+            boot: None,
+            pid_ns: None,
+            host: None,
+            uid: None,
+        };
+        for field in tag.strip_prefix("kdev:")?.split(':') {
+            let (key, value) = field.split_once('=')?;
+            match key {
+                "s" => session = Some(SessionId::parse(value)?),
+                "p" => {
+                    let (number, start) = value.split_once('.')?;
+                    pid = Some(number.parse().ok()?);
+                    owner.start_time = Some(start.parse().ok()?);
+                }
+                "b" => owner.boot = Some(value.to_owned()),
+                "n" => owner.pid_ns = Some(value.parse().ok()?),
+                "h" => owner.host = Some(value.to_owned()),
+                "u" => owner.uid = Some(value.parse().ok()?),
+                // A later version may say more.
+                _ => {}
+            }
+        }
+        owner.pid = pid?;
+        Some(Self {
+            session: session?,
+            owner,
+        })
+    }
+}
+
+impl fmt::Display for OwnerTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Owner {
+            pid,
+            start_time,
+            boot,
+            pid_ns,
+            host,
+            uid,
+        } = &self.owner;
+        write!(f, "kdev:s={}:p={pid}.{}", self.session, start_time.unwrap_or(0))?;
+        if let Some(boot) = boot {
+            write!(f, ":b={boot}")?;
+        }
+        if let Some(pid_ns) = pid_ns {
+            write!(f, ":n={pid_ns}")?;
+        }
+        if let Some(host) = host {
+            write!(f, ":h={host}")?;
+        }
+        if let Some(uid) = uid {
+            write!(f, ":u={uid}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const TAG: &str = "kdev:s=20251115103045-a3f9d2:p=1234.81234567:b=f5a2b1c0:n=4026531836:h=1a2b3c4d:u=0";
+
+    #[test]
+    fn what_a_tag_says_is_read_back() {
+        assert_eq!(OwnerTag::parse(TAG).unwrap().to_string(), TAG);
+        let mine = OwnerTag {
+            session: SessionId::new().unwrap(),
+            owner: Owner::myself().unwrap(),
+        };
+        assert_eq!(OwnerTag::parse(&mine.to_string()), Some(mine));
+    }
+
+    #[test]
+    fn a_later_versions_tag_is_read_for_what_is_known() {
+        assert_eq!(OwnerTag::parse(&format!("{TAG}:zz=9")), OwnerTag::parse(TAG));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("kdev")]
+    #[case("kdev:")]
+    #[case("kdev.kept")]
+    #[case("kdev:s=20251115103045-a3f9d2")]
+    #[case("kdev:p=1.2")]
+    #[case("kdev:s=nonsense:p=1.2")]
+    #[case("kdev:s=20251115103045-a3f9d2:p=1")]
+    #[case("kdev:s=20251115103045-a3f9d2:p=-1.2")]
+    #[case("kdev:s=20251115103045-a3f9d2:p=1.2:n=x")]
+    #[case("other:s=20251115103045-a3f9d2:p=1.2")]
+    fn a_tag_of_another_form_is_not_ours(#[case] tag: &str) {
+        assert_eq!(OwnerTag::parse(tag), None);
+    }
+}

@@ -1,0 +1,201 @@
+use std::env;
+
+use kdev_volumes_spec::{Bytes, Spec};
+use once_cell::sync::OnceCell;
+
+use crate::allocate::{Request, allocate};
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::loops::LoopDir;
+use crate::lvm::Group;
+use crate::pools_file::{self, DEFAULT_PREFIX, PoolEntry};
+use crate::session::Session;
+use crate::state::State;
+use crate::state_dir::StateDir;
+
+/// Where volumes come from: a VG of ours, or loop devices if no pool is configured.
+///
+/// ```no_run
+/// # use kdev_volumes::{Pool, Spec, VolumeSpec};
+/// let spec = Spec::new([VolumeSpec::new("test", "10G".parse()?)?])?;
+/// let session = Pool::from_env()?.allocate(&spec)?;
+/// println!("{}", session.volumes()[0].path().display());
+/// session.close()?;
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pool {
+    name: String,
+    source: Source,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Lvm { vg_name: String, lv_prefix: String },
+    Loop(LoopDir),
+}
+
+/// The variable that names the pool.
+const POOL_VARIABLE: &str = "KERNELDEV_DEVICE_POOL";
+
+/// The name under which the embedded default's volumes are on record.
+pub(crate) const EMBEDDED: &str = "embedded";
+
+impl Pool {
+    /// Takes the pool that `KERNELDEV_DEVICE_POOL` names; if it is unset, the embedded default.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPool`] if the pool is not set up, [`Error::Io`] and [`Error::BadPools`] if the file
+    /// of pools cannot be read. That a pool is configured does not mean that its VG is there;
+    /// [`allocate`](Self::allocate) finds out.
+    pub fn from_env() -> Result<Self> {
+        match env::var_os(POOL_VARIABLE).filter(|name| !name.is_empty()) {
+            None => Self::embedded(),
+            Some(name) => match name.to_str() {
+                Some(name) => Self::named(name),
+                None => Err(Error::Variable {
+                    variable: POOL_VARIABLE,
+                    value: name.to_string_lossy().into_owned(),
+                    expected: "the name of a pool; `kdev pool list` shows them",
+                }),
+            },
+        }
+    }
+
+    /// Takes a pool that was set up with `kdev pool setup`.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_env`](Self::from_env).
+    pub fn named(name: &str) -> Result<Self> {
+        let dir = StateDir::from_env()?;
+        let mut pools = pools_file::read(&dir)?;
+        match pools.remove(name) {
+            Some(entry) => Ok(Self::of_entry(entry, State::new(dir))),
+            None => Err(no_pool(name, &dir, pools.keys())),
+        }
+    }
+
+    /// Takes the embedded default: loop devices over files without a name in `$TMPDIR`, else `/var/tmp`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoHome`] if there is no place for the records.
+    pub fn embedded() -> Result<Self> {
+        let source = Source::Loop(LoopDir::from_env());
+        Ok(Self {
+            name: EMBEDDED.to_owned(),
+            source,
+            state: State::new(StateDir::from_env()?),
+        })
+    }
+
+    pub(crate) fn of_entry(entry: PoolEntry, state: State) -> Self {
+        let source = Source::Lvm {
+            vg_name: entry.lvm_config.vg_name,
+            lv_prefix: entry.lvm_config.lv_prefix,
+        };
+        Self {
+            name: entry.pool_name,
+            source,
+            state,
+        }
+    }
+
+    /// Returns the pool's name; `embedded` for the embedded default.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes the volumes of one session, all of them or none.
+    ///
+    /// Sizes are rounded up: to whole extents of the VG (4 MiB unless it was made otherwise), to
+    /// 4 KiB for loop devices. If the pool is full, what dead processes left in it is removed first.
+    /// `KDEV_KEEP` is read here and holds for the session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`], [`Error::NotRoot`], [`Error::NotInstalled`], [`Error::NoDeviceMapper`] or
+    /// [`Error::NoLoop`] if the host cannot; [`Error::NotOurs`] if the VG is missing or is not marked
+    /// as a pool; [`Error::Variable`] if `KDEV_KEEP` is not understood; [`Error::Command`] for what
+    /// else LVM said. In each case no volume, record or lease is left; if one could not be removed
+    /// again, standard error says so.
+    pub fn allocate(&self, spec: &Spec) -> Result<Session> {
+        allocate(self, spec, Request::from_env()?)
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn lv_prefix(&self) -> &str {
+        match &self.source {
+            Source::Lvm { lv_prefix, .. } => lv_prefix,
+            Source::Loop(_) => DEFAULT_PREFIX,
+        }
+    }
+
+    /// Makes sure that volumes can be made here, before anything is written down.
+    pub(crate) fn open(&self) -> Result<Backend> {
+        match &self.source {
+            Source::Lvm { vg_name, .. } => Ok(Backend::Lvm(Group::open(vg_name)?)),
+            Source::Loop(dir) => {
+                say_once_that_this_is_the_default(dir);
+                Ok(Backend::Loop(dir.clone()))
+            }
+        }
+    }
+
+    /// Makes the error for a request that is larger than the room, and says who has the rest.
+    pub(crate) fn no_space(&self, free: Bytes, want: Bytes) -> Error {
+        let records = self.state.snapshot().unwrap_or_default();
+        let held = records
+            .iter()
+            .filter(|record| record.pool_name == self.name)
+            .map(|record| {
+                let size = Bytes::new(record.size_bytes.unwrap_or(0));
+                let test = record.test.as_deref().unwrap_or("unknown test");
+                let kept = if record.kept.is_some() { ", kept" } else { "" };
+                format!("{size} by `{test}` (pid {}{kept})", record.pid)
+            });
+        let held: Vec<String> = held.collect();
+        let holders = if held.is_empty() {
+            String::new()
+        } else {
+            format!("; held: {}", held.join(", "))
+        };
+        Error::NoSpace {
+            pool: self.name.clone(),
+            free,
+            want,
+            holders,
+        }
+    }
+}
+
+pub(crate) fn no_pool<'a>(name: &str, dir: &StateDir, known: impl Iterator<Item = &'a String>) -> Error {
+    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+    let known = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    };
+    Error::NoPool {
+        pool: name.to_owned(),
+        file: dir.pools_file(),
+        known,
+    }
+}
+
+/// A developer who forgot to name a pool should learn it from the first test, not from a full disk.
+fn say_once_that_this_is_the_default(dir: &LoopDir) {
+    static SAID: OnceCell<()> = OnceCell::new();
+    SAID.get_or_init(|| {
+        eprintln!(
+            "kdev: {POOL_VARIABLE} is not set, so volumes are loop devices over sparse files in `{}` (`kdev pool setup --help` tells of real ones)",
+            dir.path().display()
+        );
+    });
+}

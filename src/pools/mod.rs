@@ -1,0 +1,124 @@
+//! Setting pools up, looking at them, cleaning them, taking them down: what the command `kdev` does.
+
+mod setup;
+mod status;
+mod teardown;
+
+use std::path::PathBuf;
+
+pub use setup::NewPool;
+pub use status::{PoolStatus, VolumeStatus};
+
+use crate::error::Result;
+use crate::pools_file::{self, PoolEntry};
+use crate::reap::{self, Wish};
+use crate::state::State;
+use crate::state_dir::StateDir;
+
+/// All pools of one state directory.
+#[derive(Clone, Debug)]
+pub struct Pools {
+    state: State,
+}
+
+/// A pool as it was set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolSummary {
+    /// The pool's name.
+    pub name: String,
+    /// The device that it was made of, as it was named then.
+    pub device: PathBuf,
+    /// The VG's name.
+    pub vg_name: String,
+    /// What its volumes' names begin with.
+    pub lv_prefix: String,
+    /// When it was set up, in UTC.
+    pub created_at: String,
+    /// The user who did it.
+    pub created_by: String,
+}
+
+/// Which volumes a cleanup removes besides those that dead processes left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// No kept volumes.
+    #[default]
+    Stay,
+    /// All kept volumes.
+    Go,
+    /// Only these kept volumes, by the names of their LVs, and nothing else.
+    GoNamed(Vec<String>),
+}
+
+/// What a cleanup did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cleaned {
+    /// The volumes that were removed.
+    pub removed: Vec<String>,
+    /// The volumes that were gone already, whose records were dropped.
+    pub forgotten: Vec<String>,
+    /// What could not be removed or looked at, each as a sentence.
+    pub failures: Vec<String>,
+}
+
+impl Pools {
+    /// Finds the pools in `KDEV_STATE_DIR`, else `~/.kerneldev-mcp`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoHome`](crate::Error::NoHome) if neither is known.
+    pub fn from_env() -> Result<Self> {
+        Ok(Self {
+            state: State::new(StateDir::from_env()?),
+        })
+    }
+
+    /// Lists the pools that are set up, by name.
+    ///
+    /// # Errors
+    ///
+    /// If the file of pools cannot be read.
+    pub fn list(&self) -> Result<Vec<PoolSummary>> {
+        Ok(pools_file::read(self.state.dir())?
+            .into_values()
+            .map(PoolSummary::from)
+            .collect())
+    }
+
+    /// Removes what dead processes left, in one pool or in all, and the kept volumes that may go.
+    ///
+    /// Volumes of live owners, of owners of whom nothing is known, and LVs that are not ours stay in
+    /// any case. Waits for another cleanup that is at work.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPool`](crate::Error::NoPool), or if the files of state cannot be read or written.
+    pub fn cleanup(&self, pool: Option<&str>, kept: &Kept) -> Result<Cleaned> {
+        let wish = match kept {
+            Kept::Stay => Wish::Orphans,
+            Kept::Go => Wish::Kept,
+            Kept::GoNamed(names) => Wish::KeptNamed(names.clone()),
+        };
+        let reaped = reap::cleanup(&self.state, pool, &wish)?;
+        Ok(Cleaned {
+            removed: reaped.removed,
+            forgotten: reaped.forgotten,
+            failures: reaped.failures,
+        })
+    }
+}
+
+impl From<PoolEntry> for PoolSummary {
+    fn from(entry: PoolEntry) -> Self {
+        Self {
+            name: entry.pool_name,
+            device: entry.device.into(),
+            vg_name: entry.lvm_config.vg_name,
+            lv_prefix: entry.lvm_config.lv_prefix,
+            created_at: entry.created_at,
+            created_by: entry.created_by,
+        }
+    }
+}

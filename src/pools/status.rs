@@ -1,0 +1,131 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kdev_volumes_spec::Bytes;
+
+use crate::clock;
+use crate::error::Result;
+use crate::pool::EMBEDDED;
+use crate::pools::Pools;
+use crate::pools_file;
+use crate::reap::{Entry, Presence, Verdict, places, survey};
+use crate::state::Phase;
+
+/// A pool as it is now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// The pool's name; `embedded` for loop devices.
+    pub name: String,
+    /// The VG's name; `None` for loop devices.
+    pub vg_name: Option<String>,
+    /// The room in the VG, in all and free; `None` if it cannot be looked at, or there is no VG.
+    pub room: Option<(Bytes, Bytes)>,
+    /// Why the VG cannot be looked at.
+    pub trouble: Option<String>,
+    /// Our volumes, as the records and the VG know them.
+    pub volumes: Vec<VolumeStatus>,
+    /// LVs in the VG that are not ours, by name.
+    pub foreign: Vec<String>,
+}
+
+/// A volume as it is now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct VolumeStatus {
+    /// The name of the LV.
+    pub lv_name: String,
+    /// The path of the device.
+    pub path: PathBuf,
+    /// The size; `None` if nobody knows it, as before the volume is made.
+    pub size: Option<Bytes>,
+    /// The process that the volume was made for.
+    pub pid: u32,
+    /// The test that it was made for; `None` if no record tells.
+    pub test: Option<String>,
+    /// How long it has been there; `None` if no record tells.
+    pub age: Option<Duration>,
+    /// What is known of its owner: `alive`, `dead`, `kept`, `unknown`, `stuck` if it is dead and could
+    /// not be removed, `gone` if there is only a record left.
+    pub verdict: &'static str,
+    /// Why the owner is unknown, or who holds a stuck volume.
+    pub why: Option<String>,
+}
+
+impl Pools {
+    /// Looks at one pool, or at all of them and at the loop devices without a pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPool`](crate::Error::NoPool), or if the files of state cannot be read.
+    pub fn status(&self, pool: Option<&str>) -> Result<Vec<PoolStatus>> {
+        let (vgs, loops) = places(&self.state, pool)?;
+        let survey = survey(&self.state, &vgs, loops)?;
+        let entries = pools_file::read(self.state.dir())?;
+        let name_of = |vg_name: &str| {
+            let configured = entries.values().find(|entry| entry.lvm_config.vg_name == vg_name);
+            configured.map_or_else(|| format!("(VG {vg_name})"), |entry| entry.pool_name.clone())
+        };
+        let mut statuses: Vec<PoolStatus> = Vec::new();
+        for vg_name in vgs.iter().map(String::as_str).chain(loops.then_some("")) {
+            let of_this = |entry: &&Entry| entry.vg_name == vg_name;
+            let volumes: Vec<VolumeStatus> =
+                survey.entries.iter().filter(of_this).map(volume_status).collect();
+            let group = survey.backends.group(vg_name);
+            statuses.push(PoolStatus {
+                name: if vg_name.is_empty() {
+                    EMBEDDED.to_owned()
+                } else {
+                    name_of(vg_name)
+                },
+                vg_name: (!vg_name.is_empty()).then(|| vg_name.to_owned()),
+                room: group.map(|group| (group.size, group.free)),
+                trouble: survey
+                    .unseen
+                    .iter()
+                    .find(|(unseen, _)| unseen == vg_name)
+                    .map(|(_, err)| err.chain()),
+                volumes,
+                foreign: foreign_names(&survey.foreign, vg_name),
+            });
+        }
+        // Loop devices are worth a mention only where there are some, or nothing else was asked for.
+        statuses.retain(|status| status.vg_name.is_some() || !status.volumes.is_empty() || pool.is_some());
+        Ok(statuses)
+    }
+}
+
+pub(super) fn foreign_names(foreign: &[(String, crate::lvm::Lv)], vg_name: &str) -> Vec<String> {
+    let names: BTreeSet<String> = foreign
+        .iter()
+        .filter(|(vg, _)| vg == vg_name)
+        .map(|(_, lv)| lv.name.clone())
+        .collect();
+    names.into_iter().collect()
+}
+
+pub(super) fn volume_status(entry: &Entry) -> VolumeStatus {
+    let record = entry.record.as_ref();
+    let failure = record.and_then(|record| record.failure.as_ref());
+    let making = record.is_some_and(|record| record.phase == Phase::Creating);
+    let (verdict, why) = match (entry.verdict, entry.presence, failure) {
+        (Verdict::Alive, Presence::Gone, _) if making => ("alive", Some("being made".to_owned())),
+        (_, Presence::Gone, _) => ("gone", None),
+        (Verdict::Alive, ..) => ("alive", None),
+        (Verdict::Kept, ..) => ("kept", None),
+        (Verdict::Unknown(doubt), ..) => ("unknown", Some(doubt.to_string())),
+        (Verdict::Dead, _, Some(failure)) => ("stuck", Some(failure.why.clone())),
+        (Verdict::Dead, _, None) => ("dead", None),
+    };
+    VolumeStatus {
+        lv_name: entry.lv_name.clone(),
+        path: entry.path.clone(),
+        size: entry.size,
+        pid: entry.tag.owner.pid,
+        test: record.and_then(|record| record.test.clone()),
+        age: record.and_then(|record| clock::age(&record.allocated_at)),
+        verdict,
+        why,
+    }
+}

@@ -1,0 +1,88 @@
+use crate::blank;
+use crate::error::{Error, Result};
+use crate::lvm::{self, Group};
+use crate::pool::no_pool;
+use crate::pools::status::{foreign_names, volume_status};
+use crate::pools::{PoolSummary, Pools};
+use crate::pools_file;
+use crate::reap::{self, Wish, places, survey};
+
+impl Pools {
+    /// Removes a pool's VG and PV, and leaves the device blank.
+    ///
+    /// What dead processes left is removed first. Whatever else is in the VG stops it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolInUse`] with all that is in the VG; [`Error::NoPool`]; [`Error::NotOurs`] if the
+    /// VG is missing or has lost our tag; what LVM said.
+    pub fn teardown(&self, pool: &str) -> Result<PoolSummary> {
+        let known = pools_file::read(self.state.dir())?;
+        let Some(entry) = known.get(pool) else {
+            return Err(no_pool(pool, self.state.dir(), known.keys()));
+        };
+        let vg_name = &entry.lvm_config.vg_name;
+        Group::open(vg_name)?;
+        reap::cleanup(&self.state, Some(pool), &Wish::Orphans)?.tell();
+        self.check_empty(pool, vg_name)?;
+        let devices = lvm::devices_of(vg_name)?;
+        let [device] = devices.as_slice() else {
+            let names: Vec<String> = devices
+                .iter()
+                .map(|device| device.display().to_string())
+                .collect();
+            let why = format!(
+                "VG `{vg_name}` is on {} by now (take out what is not ours with `vgreduce`)",
+                names.join(", ")
+            );
+            return Err(Error::PoolInUse {
+                pool: pool.to_owned(),
+                volumes: vec![why],
+            });
+        };
+        pools_file::update(self.state.dir(), |pools| {
+            // LVM refuses if somebody has put an LV there since.
+            lvm::unmake_group(vg_name, device)?;
+            blank::restore(device)?;
+            let entry = pools
+                .remove(pool)
+                .ok_or_else(|| no_pool(pool, self.state.dir(), pools.keys()))?;
+            Ok(entry.into())
+        })
+    }
+
+    fn check_empty(&self, pool: &str, vg_name: &str) -> Result<()> {
+        let (vgs, _) = places(&self.state, Some(pool))?;
+        let survey = survey(&self.state, &vgs, false)?;
+        let ours = survey
+            .entries
+            .iter()
+            .filter(|entry| entry.vg_name == vg_name)
+            .map(|entry| {
+                let volume = volume_status(entry);
+                let remedy = match volume.verdict {
+                    "alive" => "wait for its test".to_owned(),
+                    "kept" => format!("`kdev pool cleanup --kept --pool={pool}` removes it"),
+                    _ => "see `kdev pool status`".to_owned(),
+                };
+                let test = volume
+                    .test
+                    .map(|test| format!(" of `{test}`"))
+                    .unwrap_or_default();
+                let why = volume.why.map(|why| format!(", {why}")).unwrap_or_default();
+                format!("`{}`{test} is {}{why} ({remedy})", volume.lv_name, volume.verdict)
+            });
+        let foreign = foreign_names(&survey.foreign, vg_name);
+        let foreign = foreign
+            .iter()
+            .map(|name| format!("`{name}` is not ours (`lvremove {vg_name}/{name}` if it may go)"));
+        let volumes: Vec<String> = ours.chain(foreign).collect();
+        match volumes.is_empty() {
+            true => Ok(()),
+            false => Err(Error::PoolInUse {
+                pool: pool.to_owned(),
+                volumes,
+            }),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::lock::FileLock;
+use crate::state::write_by_rename;
+use crate::state_dir::StateDir;
+
+/// The version of the file, as kerneldev-mcp writes it.
+const VERSION: &str = "1.0";
+
+/// A pool as `device-pool.json` describes it.
+///
+/// kerneldev-mcp refuses an entry with a key that it does not know, so there is none of ours in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PoolEntry {
+    pub(crate) pool_name: String,
+    pub(crate) device: String,
+    pub(crate) created_at: String,
+    pub(crate) created_by: String,
+    pub(crate) lvm_config: LvmEntry,
+    #[serde(flatten)]
+    pub(crate) others: Map<String, Value>,
+}
+
+/// What LVM calls a pool's parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LvmEntry {
+    pub(crate) pv: String,
+    pub(crate) vg_name: String,
+    #[serde(default = "default_prefix")]
+    pub(crate) lv_prefix: String,
+    #[serde(default)]
+    pub(crate) thin_provisioning: bool,
+    #[serde(flatten)]
+    pub(crate) others: Map<String, Value>,
+}
+
+fn default_prefix() -> String {
+    DEFAULT_PREFIX.to_owned()
+}
+
+/// What volumes' names begin with unless a pool says otherwise.
+pub(crate) const DEFAULT_PREFIX: &str = "kdev";
+
+/// All pools of a state directory, by name.
+pub(crate) type PoolEntries = BTreeMap<String, PoolEntry>;
+
+#[derive(Serialize, Deserialize)]
+struct Layout {
+    #[serde(default = "current_version")]
+    version: String,
+    #[serde(default)]
+    pools: PoolEntries,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+fn current_version() -> String {
+    VERSION.to_owned()
+}
+
+/// Reads the pools; none if the file is missing.
+pub(crate) fn read(dir: &StateDir) -> Result<PoolEntries> {
+    Ok(load(dir)?.pools)
+}
+
+/// Changes the pools under a lock, and replaces the file.
+///
+/// Unlike the records this file is forced to the disk: nothing could rebuild it.
+pub(crate) fn update<R>(dir: &StateDir, change: impl FnOnce(&mut PoolEntries) -> Result<R>) -> Result<R> {
+    dir.create()?;
+    let lock = dir.pools_lock();
+    let _lock = FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))?;
+    let mut layout = load(dir)?;
+    let file = dir.pools_file();
+    if layout.version != VERSION {
+        return Err(Error::NewerFile {
+            file,
+            version: layout.version,
+        });
+    }
+    let before = layout.pools.clone();
+    let result = change(&mut layout.pools)?;
+    if layout.pools != before {
+        let failed = |err| Error::io("write", &file, err);
+        let mut text = serde_json::to_vec_pretty(&layout).map_err(|err| failed(err.into()))?;
+        text.push(b'\n');
+        write_by_rename(dir.root(), &file, &text).map_err(failed)?;
+        fs::File::open(&file)
+            .and_then(|file| file.sync_all())
+            .map_err(failed)?;
+    }
+    Ok(result)
+}
+
+fn load(dir: &StateDir) -> Result<Layout> {
+    let file = dir.pools_file();
+    match fs::read(&file) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|source| Error::BadPools { file, source }),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(Layout {
+            version: current_version(),
+            pools: PoolEntries::new(),
+            others: Map::new(),
+        }),
+        Err(err) => Err(Error::io("read", file, err)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As kerneldev-mcp writes it.
+    const FOREIGN: &str = r#"{"version": "1.0", "pools": {"default": {
+        "pool_name": "default", "device": "/dev/nvme1n1", "created_at": "2025-11-15T10:30:45.123456", "created_by": "joe",
+        "lvm_config": {"pv": "/dev/nvme1n1", "vg_name": "kerneldev-default-vg", "lv_prefix": "kdev", "thin_provisioning": false}}}}"#;
+
+    #[test]
+    fn a_file_of_kerneldev_mcp_is_read_and_written_back_as_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = StateDir::at(root.path());
+        fs::write(dir.pools_file(), FOREIGN).unwrap();
+        assert_eq!(
+            read(&dir).unwrap()["default"].lvm_config.vg_name,
+            "kerneldev-default-vg"
+        );
+        update(&dir, |pools| {
+            let mut other = pools["default"].clone();
+            other.pool_name = "other".into();
+            pools.insert("other".into(), other);
+            Ok(())
+        })
+        .unwrap();
+        update(&dir, |pools| Ok(pools.remove("other"))).unwrap();
+        let written: Value = serde_json::from_slice(&fs::read(dir.pools_file()).unwrap()).unwrap();
+        assert_eq!(written, serde_json::from_str::<Value>(FOREIGN).unwrap());
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = StateDir::at(root.path());
+        fs::write(dir.pools_file(), "{").unwrap();
+        assert!(matches!(update(&dir, |_| Ok(())), Err(Error::BadPools { .. })));
+        assert_eq!(fs::read(dir.pools_file()).unwrap(), b"{");
+    }
+
+    #[test]
+    fn a_newer_file_is_read_and_never_written() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = StateDir::at(root.path());
+        fs::write(dir.pools_file(), FOREIGN.replace("\"1.0\"", "\"2.0\"")).unwrap();
+        assert_eq!(read(&dir).unwrap().len(), 1);
+        assert!(matches!(update(&dir, |_| Ok(())), Err(Error::NewerFile { .. })));
+    }
+}

@@ -1,0 +1,90 @@
+//! What `/proc` says of a process (proc_pid_stat(5)).
+
+use std::fs;
+use std::io::ErrorKind;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+/// A process as it is found by its pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Process {
+    /// No process has that pid.
+    Absent,
+    /// It is dead and waits for its parent to notice.
+    Zombie,
+    /// It runs, since this many clock ticks after boot.
+    Running { start_time: u64 },
+    /// There is one, of which `/proc` tells us nothing (`hidepid`).
+    Hidden,
+}
+
+impl Process {
+    /// Looks a pid up in our own pid namespace.
+    pub(crate) fn find(pid: u32) -> Self {
+        match fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(stat) => parse(&stat).unwrap_or(Self::Hidden),
+            Err(err) if err.kind() == ErrorKind::NotFound => Self::signalled(pid),
+            Err(_) => Self::Hidden,
+        }
+    }
+
+    /// `/proc` may hide other users' processes, the existence check of kill(2) does not: EPERM is a life sign.
+    fn signalled(pid: u32) -> Self {
+        match i32::try_from(pid).map(|pid| kill(Pid::from_raw(pid), None)) {
+            Ok(Err(Errno::ESRCH)) | Err(_) => Self::Absent,
+            Ok(_) => Self::Hidden,
+        }
+    }
+}
+
+fn parse(stat: &str) -> Option<Process> {
+    // The second field is the program's name in parentheses; it may hold spaces and `)` itself.
+    let after_name = &stat[stat.rfind(')')? + 1..];
+    let mut fields = after_name.split_ascii_whitespace();
+    let state = fields.next()?;
+    // Field 22 of all is the 19th after the state, which is field 3.
+    let start_time = fields.nth(18)?.parse().ok()?;
+    Some(match state {
+        "Z" | "X" | "x" => Process::Zombie,
+        _ => Process::Running { start_time },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const TAIL: &str = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 81234567 0 0";
+
+    #[rstest]
+    #[case("12 (cargo) S ", Some(Process::Running { start_time: 81_234_567 }))]
+    #[case("12 (a) b) (c) R ", Some(Process::Running { start_time: 81_234_567 }))]
+    #[case("12 (cargo) Z ", Some(Process::Zombie))]
+    #[case("12 cargo S ", None)]
+    fn a_stat_line_is_read_after_its_last_parenthesis(#[case] head: &str, #[case] process: Option<Process>) {
+        assert_eq!(parse(&format!("{head}{TAIL}")), process);
+    }
+
+    #[test]
+    fn a_cut_off_stat_line_says_nothing() {
+        assert_eq!(parse("12 (cargo) S 1 2"), None);
+    }
+
+    #[test]
+    fn this_process_runs() {
+        assert!(matches!(
+            Process::find(std::process::id()),
+            Process::Running { .. }
+        ));
+    }
+
+    #[test]
+    fn a_pid_beyond_the_kernels_limit_is_absent() {
+        assert_eq!(Process::find(u32::MAX), Process::Absent);
+        assert_eq!(Process::find(i32::MAX as u32), Process::Absent);
+    }
+}

@@ -1,0 +1,214 @@
+//! The two books, records and tagged LVs, read as one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use kdev_volumes_spec::Bytes;
+
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::here::Here;
+use crate::lease::Lease;
+use crate::liveness::{LeaseState, liveness};
+use crate::loops::{self, LoopDir};
+use crate::lvm::{Group, Lv};
+use crate::owner::OwnerTag;
+use crate::process::Process;
+use crate::reap::judge::{Presence, Verdict};
+use crate::session_id::SessionId;
+use crate::state::{Kind, Record, Records, State};
+
+/// A volume as the books have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) lv_name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) size: Option<Bytes>,
+    pub(crate) kind: Kind,
+    pub(crate) vg_name: String,
+    pub(crate) tag: OwnerTag,
+    pub(crate) presence: Presence,
+    pub(crate) verdict: Verdict,
+    /// `None` if only the LV's tags tell of the volume.
+    pub(crate) record: Option<Record>,
+}
+
+/// All that the books say.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    pub(crate) entries: Vec<Entry>,
+    /// LVs in our VGs that are not ours.
+    pub(crate) foreign: Vec<(String, Lv)>,
+    pub(crate) backends: Backends,
+    /// The VGs that could not be looked at, and why.
+    pub(crate) unseen: Vec<(String, Error)>,
+    /// The leases of dead owners, held by us now.
+    pub(crate) leases: BTreeMap<SessionId, Lease>,
+}
+
+/// What volumes are removed with: the VGs that were looked at, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Backends {
+    groups: BTreeMap<String, Group>,
+}
+
+impl Backends {
+    pub(crate) fn of(&self, kind: Kind, vg_name: &str) -> Option<Backend> {
+        match kind {
+            Kind::Loop => Some(Backend::Loop(LoopDir::from_env())),
+            Kind::Lvm => self.groups.get(vg_name).cloned().map(Backend::Lvm),
+        }
+    }
+
+    pub(crate) fn group(&self, vg_name: &str) -> Option<&Group> {
+        self.groups.get(vg_name)
+    }
+}
+
+/// Reads both books for the given VGs, and judges each volume.
+///
+/// `loops` tells whether records of loop devices are wanted too.
+pub(crate) fn survey(state: &State, vg_names: &BTreeSet<String>, loops: bool) -> Result<Survey> {
+    let mut survey = Survey::default();
+    // Records first: a session that is made meanwhile then shows as an LV without a record, whose tag
+    // and lease say that its owner lives. The other way round it would be a record without an LV.
+    let records = state.snapshot()?;
+    let mut lvs = Vec::new();
+    for vg_name in vg_names {
+        match Group::open(vg_name).and_then(|group| Ok((group.volumes()?, group))) {
+            Ok((volumes, group)) => {
+                lvs.extend(volumes.into_iter().map(|lv| (vg_name.clone(), lv)));
+                survey.backends.groups.insert(vg_name.clone(), group);
+            }
+            Err(err) => survey.unseen.push((vg_name.clone(), err)),
+        }
+    }
+    let wanted = |record: &&Record| match record.kind {
+        Kind::Loop => loops,
+        Kind::Lvm => vg_names.contains(&record.vg_name),
+    };
+    let mut judge = Judge {
+        state,
+        here: Here::get()?,
+        leases: BTreeMap::new(),
+    };
+    for record in records.iter().filter(wanted) {
+        // A record whose name is not of our form is not ours to judge.
+        let Some(session) = record.session() else { continue };
+        let at = lvs
+            .iter()
+            .position(|(vg_name, lv)| *vg_name == record.vg_name && lv.name == record.lv_name);
+        let lv = at.map(|at| lvs.swap_remove(at).1);
+        let tag = OwnerTag {
+            session,
+            owner: record.owner(),
+        };
+        let presence = presence(record, lv.as_ref(), &survey.backends);
+        let kept = record.kept.is_some() || lv.as_ref().is_some_and(Lv::is_kept);
+        let lv_tag = lv.as_ref().and_then(Lv::owner);
+        if let (Some(lv), None) = (&lv, &lv_tag) {
+            // The name was taken over by something of somebody else's.
+            survey.foreign.push((record.vg_name.clone(), lv.clone()));
+        }
+        let tag = lv_tag.unwrap_or(tag);
+        let size = lv
+            .as_ref()
+            .map(|lv| lv.size)
+            .or(record.size_bytes.map(Bytes::new));
+        survey.entries.push(Entry {
+            lv_name: record.lv_name.clone(),
+            path: lv.map_or_else(|| record.lv_path.clone(), |lv| lv.path),
+            size,
+            kind: record.kind,
+            vg_name: record.vg_name.clone(),
+            presence,
+            verdict: judge.verdict(&tag, kept),
+            tag,
+            record: Some(record.clone()),
+        });
+    }
+    for (vg_name, lv) in lvs {
+        let Some(tag) = lv.owner() else {
+            survey.foreign.push((vg_name, lv));
+            continue;
+        };
+        survey.entries.push(Entry {
+            verdict: judge.verdict(&tag, lv.is_kept()),
+            lv_name: lv.name,
+            path: lv.path,
+            size: Some(lv.size),
+            kind: Kind::Lvm,
+            vg_name,
+            tag,
+            presence: Presence::There,
+            record: None,
+        });
+    }
+    survey.leases = judge
+        .leases
+        .into_iter()
+        .filter_map(|(id, (_, lease))| Some((id, lease?)))
+        .collect();
+    Ok(survey)
+}
+
+fn presence(record: &Record, lv: Option<&Lv>, backends: &Backends) -> Presence {
+    match record.kind {
+        Kind::Loop => match loops::is_attached(&record.lv_path, &record.lv_name) {
+            Ok(true) => Presence::There,
+            Ok(false) => Presence::Gone,
+            Err(_) => Presence::Unseen,
+        },
+        Kind::Lvm => match lv {
+            Some(lv) if lv.owner().is_some() => Presence::There,
+            None if backends.group(&record.vg_name).is_none() => Presence::Unseen,
+            _ => Presence::Gone,
+        },
+    }
+}
+
+/// Tells quickly, without a look at LVM, which records are worth a sweep.
+pub(crate) fn dead_by_their_records<'a>(
+    state: &State,
+    records: &'a Records,
+    worth: impl Fn(&Record) -> bool,
+) -> Result<Vec<&'a Record>> {
+    let mut judge = Judge {
+        state,
+        here: Here::get()?,
+        leases: BTreeMap::new(),
+    };
+    let mut dead = Vec::new();
+    for record in records
+        .iter()
+        .filter(|record| record.kept.is_none() && worth(record))
+    {
+        let Some(session) = record.session() else { continue };
+        let tag = OwnerTag {
+            session,
+            owner: record.owner(),
+        };
+        if judge.verdict(&tag, false) == Verdict::Dead {
+            dead.push(record);
+        }
+    }
+    Ok(dead)
+}
+
+/// Asks for each session's lease once, and holds on to those that nobody else holds.
+struct Judge<'a> {
+    state: &'a State,
+    here: &'static Here,
+    leases: BTreeMap<SessionId, (LeaseState, Option<Lease>)>,
+}
+
+impl Judge<'_> {
+    fn verdict(&mut self, tag: &OwnerTag, kept: bool) -> Verdict {
+        let dir = self.state.dir();
+        let (lease, _) = self
+            .leases
+            .entry(tag.session.clone())
+            .or_insert_with(|| Lease::probe(dir, &tag.session));
+        Verdict::of(kept, liveness(&tag.owner, *lease, self.here, Process::find))
+    }
+}

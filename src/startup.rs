@@ -1,0 +1,50 @@
+//! What happens before `main` in every program with annotated tests: a look for what the dead left.
+
+use std::env;
+use std::fs;
+use std::panic::catch_unwind;
+
+use crate::harness::DECLARATIONS;
+use crate::reap;
+use crate::state::State;
+use crate::state_dir::StateDir;
+
+/// The variable that switches the look off.
+const REAPER_VARIABLE: &str = "KDEV_REAPER";
+
+// A panic that left a constructor would abort every test program, also when it only lists its tests.
+// SAFETY: before `main`, std works on Linux as far as it is used here: the environment, files and
+// child processes, no threads; nothing is written to standard output, which test runners parse.
+#[ctor::ctor(unsafe)]
+fn at_startup() {
+    // The panic itself has been told on standard error.
+    let _ = catch_unwind(look_after_the_dead);
+}
+
+/// Nothing to do is the usual case, and costs a few system calls: no lock, no child process.
+fn look_after_the_dead() {
+    if DECLARATIONS.is_empty() || is_switched_off() || is_listing() {
+        return;
+    }
+    let Ok(dir) = StateDir::from_env() else { return };
+    let state = State::new(dir);
+    match reap::reap_if_any_died(&state) {
+        Ok(reaped) => reaped.tell(),
+        // The test that needs volumes will meet the same trouble and report it.
+        Err(err) => eprintln!(
+            "kdev: could not look for volumes of dead processes: {}",
+            err.chain()
+        ),
+    }
+}
+
+fn is_switched_off() -> bool {
+    env::var_os(REAPER_VARIABLE).is_some_and(|value| value == "off" || value == "0")
+}
+
+/// Runners start each program with `--list` first, several at a time.
+fn is_listing() -> bool {
+    // Not std's arguments: some C libraries do not give them to constructors.
+    let command_line = fs::read("/proc/self/cmdline").unwrap_or_default();
+    command_line.split(|&byte| byte == 0).any(|arg| arg == b"--list")
+}

@@ -1,0 +1,8 @@
+//! The records of who holds which volume: `lv-state.json`.
+
+mod file;
+mod record;
+
+pub(crate) use file::write_by_rename;
+pub(crate) use file::{Records, State};
+pub(crate) use record::{Failure, Kind, NewRecords, Phase, Record};

@@ -1,0 +1,160 @@
+use std::path::PathBuf;
+
+use kdev_volumes_spec::VolumeSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::here::Here;
+use crate::owner::{Owner, OwnerTag};
+use crate::session_id::SessionId;
+
+/// One line of the state file: a volume and whose it is.
+///
+/// The keys of kerneldev-mcp come first and mean what they mean there; the others are ours and may be
+/// missing in what it wrote. Keys that nobody here knows stay as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) lv_name: String,
+    pub(crate) lv_path: PathBuf,
+    pub(crate) pool_name: String,
+    pub(crate) vg_name: String,
+    pub(crate) volume_spec: RecordedSpec,
+    pub(crate) pid: u32,
+    pub(crate) allocated_at: String,
+    pub(crate) session_id: String,
+    #[serde(default)]
+    pub(crate) kind: Kind,
+    #[serde(default)]
+    pub(crate) start_time: Option<u64>,
+    #[serde(default)]
+    pub(crate) boot_id: Option<String>,
+    #[serde(default)]
+    pub(crate) pid_ns: Option<u64>,
+    #[serde(default)]
+    pub(crate) host: Option<String>,
+    #[serde(default)]
+    pub(crate) uid: Option<u32>,
+    #[serde(default)]
+    pub(crate) phase: Phase,
+    #[serde(default)]
+    pub(crate) lv_uuid: Option<String>,
+    #[serde(default)]
+    pub(crate) size_bytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) test: Option<String>,
+    /// Why the volume was kept, when it was.
+    #[serde(default)]
+    pub(crate) kept: Option<String>,
+    /// The last attempt to remove the volume, when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<Failure>,
+    #[serde(flatten)]
+    pub(crate) others: Map<String, Value>,
+}
+
+/// What was asked for, as kerneldev-mcp writes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RecordedSpec {
+    pub(crate) name: String,
+    pub(crate) size: String,
+    #[serde(default)]
+    pub(crate) env_var: Option<String>,
+    #[serde(default)]
+    pub(crate) order: u32,
+    #[serde(flatten)]
+    pub(crate) others: Map<String, Value>,
+}
+
+/// What a volume is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    #[default]
+    Lvm,
+    Loop,
+}
+
+/// How far a volume has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    /// It may or may not be there yet.
+    Creating,
+    #[default]
+    Active,
+    /// Removing it was begun.
+    Removing,
+}
+
+/// Why a volume could not be removed, and when that was last tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) at: String,
+    pub(crate) why: String,
+}
+
+impl Record {
+    /// Returns the session, which the volume's name holds; `None` for a name that is not ours.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        SessionId::of_lv(&self.lv_name)
+    }
+
+    /// Returns what the record says of its owner.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner {
+            pid: self.pid,
+            start_time: self.start_time,
+            boot: self.boot_id.as_deref().map(Owner::short_boot),
+            pid_ns: self.pid_ns,
+            host: self.host.clone(),
+            uid: self.uid,
+        }
+    }
+}
+
+/// What the records of one session have in common.
+pub(crate) struct NewRecords<'a> {
+    pub(crate) tag: &'a OwnerTag,
+    pub(crate) here: &'a Here,
+    pub(crate) pool_name: &'a str,
+    pub(crate) vg_name: &'a str,
+    pub(crate) kind: Kind,
+    pub(crate) test: Option<&'a str>,
+    pub(crate) allocated_at: String,
+}
+
+impl NewRecords<'_> {
+    /// Writes down a volume that is about to be made.
+    pub(crate) fn record(&self, lv_name: String, spec: &VolumeSpec) -> Record {
+        let OwnerTag { session, owner } = self.tag;
+        Record {
+            lv_path: PathBuf::from(format!("/dev/{}/{lv_name}", self.vg_name)),
+            lv_name,
+            pool_name: self.pool_name.to_owned(),
+            vg_name: self.vg_name.to_owned(),
+            volume_spec: RecordedSpec {
+                name: spec.name().to_owned(),
+                size: spec.size().to_string(),
+                env_var: Some(spec.env().to_owned()),
+                order: spec.order(),
+                others: Map::new(),
+            },
+            pid: owner.pid,
+            allocated_at: self.allocated_at.clone(),
+            session_id: session.short(),
+            kind: self.kind,
+            start_time: owner.start_time,
+            boot_id: Some(self.here.boot_id.clone()),
+            pid_ns: owner.pid_ns,
+            host: owner.host.clone(),
+            uid: owner.uid,
+            phase: Phase::Creating,
+            lv_uuid: None,
+            size_bytes: None,
+            test: self.test.map(str::to_owned),
+            kept: None,
+            failure: None,
+            others: Map::new(),
+        }
+    }
+}

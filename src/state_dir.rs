@@ -1,0 +1,98 @@
+use std::env;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::session_id::SessionId;
+
+/// The directory in which pools, records, leases and locks are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StateDir {
+    root: PathBuf,
+}
+
+/// The variable that names the directory.
+pub(crate) const STATE_DIR_VARIABLE: &str = "KDEV_STATE_DIR";
+
+impl StateDir {
+    /// Finds the directory: `KDEV_STATE_DIR`, else `~/.kerneldev-mcp`. It need not exist yet.
+    pub(crate) fn from_env() -> Result<Self> {
+        if let Some(dir) = env::var_os(STATE_DIR_VARIABLE).filter(|dir| !dir.is_empty()) {
+            // A test may change its working directory; where the state is must not change with it.
+            let root = std::path::absolute(&dir).map_err(|err| Error::io("find", PathBuf::from(dir), err))?;
+            return Ok(Self { root });
+        }
+        let home = match env::var_os("HOME").filter(|home| !home.is_empty()) {
+            Some(home) => PathBuf::from(home),
+            None => {
+                nix::unistd::User::from_uid(nix::unistd::getuid())
+                    .ok()
+                    .flatten()
+                    .ok_or(Error::NoHome)?
+                    .dir
+            }
+        };
+        Ok(Self {
+            root: home.join(".kerneldev-mcp"),
+        })
+    }
+
+    /// Takes this directory.
+    #[cfg(test)]
+    pub(crate) fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// Makes what is missing of the directory, for this user only.
+    pub(crate) fn create(&self) -> Result<()> {
+        let leases = self.leases();
+        if leases.is_dir() {
+            return Ok(());
+        }
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&leases)
+            .map_err(|err| Error::io("make the directory", leases, err))
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The pools, as kerneldev-mcp keeps them.
+    pub(crate) fn pools_file(&self) -> PathBuf {
+        self.root.join("device-pool.json")
+    }
+
+    /// The records.
+    pub(crate) fn records_file(&self) -> PathBuf {
+        self.root.join("lv-state.json")
+    }
+
+    pub(crate) fn leases(&self) -> PathBuf {
+        self.root.join("leases")
+    }
+
+    pub(crate) fn lease(&self, session: &SessionId) -> PathBuf {
+        self.leases().join(session.to_string())
+    }
+
+    // What is locked is never the file that is replaced: a lock on a file that has been renamed away
+    // keeps nobody out.
+
+    pub(crate) fn pools_lock(&self) -> PathBuf {
+        self.root.join("device-pool.lock")
+    }
+
+    pub(crate) fn records_lock(&self) -> PathBuf {
+        self.root.join("lv-state.lock")
+    }
+
+    pub(crate) fn reaper_lock(&self) -> PathBuf {
+        self.root.join("reaper.lock")
+    }
+}

@@ -1,0 +1,85 @@
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use kdev_volumes_spec::Bytes;
+
+use crate::backend::Named;
+use crate::error::{Error, Result};
+use crate::session::Holding;
+
+/// A block device that a test holds.
+///
+/// Dropping it gives it back to its session, which removes all its volumes together when the last
+/// one is dropped; [`close`](Self::close) removes this one now.
+#[derive(Debug)]
+#[must_use = "a volume is given back when it is dropped"]
+pub struct Volume {
+    name: String,
+    about: Named,
+    holding: Arc<Holding>,
+}
+
+impl Volume {
+    pub(crate) fn new(name: String, about: Named, holding: Arc<Holding>) -> Self {
+        Self { name, about, holding }
+    }
+
+    /// Returns the name by which the test asked for it, such as `test`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the path of the device: below `/dev/mapper` for an LV, `/dev/loopN` for a loop device.
+    pub fn path(&self) -> &Path {
+        &self.about.path
+    }
+
+    /// Returns the real size in bytes, which is what was asked for, rounded up.
+    pub fn size(&self) -> Bytes {
+        self.about.size
+    }
+
+    /// Returns the unique name, `{prefix}-{time}-{random}-{name}`, by which records and `lvs` know it.
+    pub fn lv_name(&self) -> &str {
+        &self.about.lv_name
+    }
+
+    /// Opens the device to read and write.
+    ///
+    /// The file has to be closed before the volume can be given back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the kernel refuses.
+    pub fn open(&self) -> Result<File> {
+        let opened = OpenOptions::new().read(true).write(true).open(self.path());
+        opened.map_err(|err| Error::io("open", self.path(), err))
+    }
+
+    /// Removes the volume now. Under `KDEV_KEEP=always` it is kept instead.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] if it could not be removed: who holds it is said, and it stays on record.
+    pub fn close(self) -> Result<()> {
+        self.holding.finish_one(self.lv_name(), thread::panicking())
+    }
+
+    /// Keeps the volume: it stays on record, and nothing but `kdev pool cleanup --kept` removes it.
+    ///
+    /// # Errors
+    ///
+    /// If LVM or the kernel refused to mark it; then it is given back with its session.
+    pub fn keep(self) -> Result<()> {
+        self.holding
+            .keep(|volume| volume.lv_name == self.about.lv_name, "asked")
+    }
+}
+
+impl AsRef<Path> for Volume {
+    fn as_ref(&self) -> &Path {
+        self.path()
+    }
+}

@@ -1,0 +1,7 @@
+use kdev_volumes::kdev_volumes;
+
+#[kdev_volumes(Test = "1G", my_tdata = "1G", crate = "1G")]
+#[test]
+fn f() {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use kdev_volumes::kdev_volumes;
+
+#[kdev_volumes(test = "1G")]
+#[test]
+extern "C" fn f() {}
+
+fn main() {}

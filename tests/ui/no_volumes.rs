@@ -1,0 +1,11 @@
+use kdev_volumes::kdev_volumes;
+
+#[kdev_volumes]
+#[test]
+fn bare() {}
+
+#[kdev_volumes()]
+#[test]
+fn empty() {}
+
+fn main() {}

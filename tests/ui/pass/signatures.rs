@@ -1,0 +1,75 @@
+#![deny(warnings)]
+
+use kdev_volumes::{Volume, kdev_volumes};
+
+mod inner {
+    use super::{Volume, kdev_volumes};
+
+    /// Documented, and seen from outside.
+    #[kdev_volumes(test = "1G")]
+    pub(crate) fn visible(test: Volume) {
+        drop(test);
+    }
+}
+
+#[kdev_volumes(test = "1G")]
+fn generic<T>(test: Volume) -> Result<(), T>
+where
+    T: Default,
+{
+    drop(test);
+    Err(T::default())
+}
+
+#[kdev_volumes(test = "1G")]
+unsafe fn not_safe(test: &Volume) {
+    let _: &Volume = test;
+}
+
+#[kdev_volumes(test = "1G")]
+fn early(test: Volume) -> Result<(), Box<dyn std::error::Error>> {
+    if std::process::id() == 0 {
+        return Err("no such process".into());
+    }
+    drop(test);
+    Ok(())
+}
+
+#[kdev_volumes(test = "1G")]
+#[should_panic(expected = "on purpose")]
+#[test]
+fn panics() {
+    panic!("on purpose");
+}
+
+#[kdev_volumes(test = "1G")]
+fn never_ends() {
+    todo!()
+}
+
+#[kdev_volumes(test = "1G")]
+fn with_inner_attributes() {
+    #![allow(unused_mut)]
+    let mut _x = 1;
+}
+
+struct Suite;
+
+impl Suite {
+    #[kdev_volumes(test = "1G")]
+    fn associated(test: Volume) {
+        drop(test);
+    }
+}
+
+fn main() {
+    let _: [fn(); 4] = [
+        inner::visible,
+        never_ends,
+        with_inner_attributes,
+        Suite::associated,
+    ];
+    let _: fn() -> Result<(), u32> = generic::<u32>;
+    let _: unsafe fn() = not_safe;
+    let _: fn() -> Result<(), Box<dyn std::error::Error>> = early;
+}

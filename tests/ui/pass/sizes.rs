@@ -1,0 +1,26 @@
+#![deny(warnings)]
+
+use kdev_volumes::kdev_volumes;
+
+#[kdev_volumes(a = "10G", b = "512 MiB", c = 1073741824, d = 1_048_576, e = 0x1000)]
+fn every_notation() {}
+
+#[kdev_volumes(test(size = "10G", env = "MY_DEV", order = 2), scratch(size = 4096,))]
+fn every_key() {}
+
+#[kdev_volumes(pool1 = "1G", pool2 = "1G", pool3 = "1G")]
+fn one_variable_for_a_pool() {}
+
+macro_rules! test_of_size {
+    ($name:ident, $size:expr) => {
+        #[kdev_volumes(test = $size)]
+        fn $name() {}
+    };
+}
+
+test_of_size!(small, "1M");
+test_of_size!(large, "1T");
+
+fn main() {
+    let _: [fn(); 5] = [every_notation, every_key, one_variable_for_a_pool, small, large];
+}
