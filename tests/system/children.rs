@@ -1,0 +1,149 @@
+//! Annotated tests that other tests start as processes of their own, kill, and look after.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use kdev_volumes::{Session, Volume, kdev_volumes};
+
+/// Tells the parent that the volumes are there, and waits to be killed.
+fn wait_to_be_killed() {
+    fs::write(env::var_os("CHILD_READY").unwrap(), "").unwrap();
+    loop {
+        thread::park();
+    }
+}
+
+fn succeed(program: &str, args: &[&Path]) {
+    assert!(Command::new(program).args(args).status().unwrap().success(), "{program} {args:?}");
+}
+
+fn make_filesystem(volume: &Volume) {
+    succeed("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), volume.path()]);
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn passes(test: Volume) {
+    println!("DEVICE={}", test.path().display());
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn fails() {
+    panic!("as it should");
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn returns_an_error() -> Result<(), String> {
+    Err("as it should".into())
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[should_panic(expected = "as it should")]
+#[ignore = "started by other tests"]
+fn should_panic_and_does() {
+    panic!("as it should");
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[should_panic]
+#[ignore = "started by other tests"]
+fn should_panic_and_does_not() {}
+
+/// Leaves a file system that was used and unmounted.
+#[kdev_volumes(test = "32M", scratch = "32M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_after_unmounting(test: Volume, scratch: Volume) {
+    make_filesystem(&scratch);
+    make_filesystem(&test);
+    let point = tempfile::tempdir().unwrap();
+    succeed("mount", &[test.path(), point.path()]);
+    fs::write(point.path().join("file"), "content").unwrap();
+    succeed("umount", &[point.path()]);
+    drop(point);
+    wait_to_be_killed();
+}
+
+/// Leaves a mounted file system.
+#[kdev_volumes(test = "32M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_while_mounted(test: Volume) {
+    make_filesystem(&test);
+    let point = env::var_os("CHILD_MOUNT_POINT").unwrap();
+    succeed("mount", &[test.path(), point.as_ref()]);
+    wait_to_be_killed();
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits() {
+    wait_to_be_killed();
+}
+
+/// Passes, but leaves its volume mounted.
+#[kdev_volumes(test = "32M")]
+#[test]
+#[ignore = "started by other tests"]
+fn passes_while_mounted(test: Volume) {
+    make_filesystem(&test);
+    succeed("mount", &[test.path(), env::var_os("CHILD_MOUNT_POINT").unwrap().as_ref()]);
+}
+
+/// More than any pool of these tests holds.
+#[kdev_volumes(test = "16M", scratch = "2T")]
+#[test]
+#[ignore = "started by other tests"]
+fn wants_too_much() {
+    panic!("got two terabytes");
+}
+
+/// A test that should panic must not pass because it got no volumes.
+#[kdev_volumes(test = "16M", scratch = "2T")]
+#[test]
+#[should_panic]
+#[ignore = "started by other tests"]
+fn wants_too_much_and_should_panic() {
+    panic!("got two terabytes");
+}
+
+/// Keeps one of its volumes by its own decision.
+#[kdev_volumes(test = "16M", scratch = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn keeps_its_scratch(test: Volume, scratch: Volume) -> kdev_volumes::Result<()> {
+    test.close()?;
+    scratch.keep()
+}
+
+/// Forks a child that leaves through all destructors, as a panicking or returning one would.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn forks(volumes: Session) {
+    let path = volumes.volumes()[0].path().to_owned();
+    // SAFETY: the child only drops a value and leaves; it takes no lock that another thread could hold.
+    match unsafe { nix::unistd::fork() }.unwrap() {
+        nix::unistd::ForkResult::Child => {
+            drop(volumes);
+            // SAFETY: leaves at once, without the test harness's own end.
+            unsafe { nix::libc::_exit(0) };
+        }
+        nix::unistd::ForkResult::Parent { child } => {
+            nix::sys::wait::waitpid(child, None).unwrap();
+        }
+    }
+    fs::File::open(path).unwrap();
+    assert_eq!(volumes.close().map_err(|err| err.chain()), Ok(()));
+}

@@ -1,0 +1,86 @@
+//! Each thing that can be wrong on the outside: a clear error with its remedy, and no trace.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+
+use crate::scene::{Say, Scene};
+
+#[test]
+fn a_pool_that_is_not_set_up_is_an_error_that_says_how_to_make_it() {
+    let scene = Scene::with_pool_named("nowhere");
+    let said = scene.child("passes").say();
+    assert_eq!(said.code, Some(101));
+    assert!(said.err.contains("there is no pool `nowhere`"), "{}", said.err);
+    assert!(said.err.contains("kdev pool setup --pool=nowhere --device=DEVICE"), "{}", said.err);
+    assert!(said.err.contains("tests/system/children.rs"), "the panic points at the test: {}", said.err);
+    assert!(!scene.state_dir().exists(), "nothing is written for a pool that is not there");
+}
+
+#[test]
+fn a_bad_keep_policy_is_an_error_before_anything_is_made() {
+    let scene = Scene::embedded();
+    let said = scene.child("passes").env("KDEV_KEEP", "sometimes").say();
+    assert_eq!(said.code, Some(101));
+    assert!(said.err.contains("`KDEV_KEEP=sometimes`") && said.err.contains("`failed`"), "{}", said.err);
+    assert!(!scene.state_dir().exists());
+}
+
+#[test]
+fn without_root_the_error_says_what_to_do() {
+    let scene = Scene::embedded();
+    // Where another user can reach it.
+    let program = scene.path("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(scene.path(""), fs::Permissions::from_mode(0o777)).unwrap();
+    let nobody = 65534;
+    let said = scene
+        .program(&program)
+        .args(["--exact", "children::passes", "--ignored", "--nocapture"])
+        .uid(nobody)
+        .gid(nobody)
+        .say();
+    assert_eq!(said.code, Some(101));
+    assert!(said.err.contains("needs root") && said.err.contains("sudo -E"), "{}", said.err);
+    scene.assert_no_trace();
+}
+
+#[test]
+fn a_directory_that_cannot_hold_the_files_is_named() {
+    let scene = Scene::embedded();
+    let said = scene.child("passes").env("TMPDIR", "/nonexistent").say();
+    assert_eq!(said.code, Some(101));
+    assert!(said.err.contains("could not make a file in `/nonexistent`"), "{}", said.err);
+    scene.assert_no_trace();
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made_is_named() {
+    let scene = Scene::embedded();
+    fs::write(scene.path("file"), "").unwrap();
+    let said = scene.child("passes").env("KDEV_STATE_DIR", scene.path("file/state")).say();
+    assert_eq!(said.code, Some(101));
+    assert!(said.err.contains("file/state/leases"), "{}", said.err);
+}
+
+#[test]
+fn a_state_file_of_a_later_version_is_not_written() {
+    let scene = Scene::embedded();
+    fs::create_dir_all(scene.state_dir()).unwrap();
+    let file = scene.state_dir().join("lv-state.json");
+    let text = r#"{"version": 2, "allocations": []}"#;
+    fs::write(&file, text).unwrap();
+    let said = scene.child("passes").say();
+    assert_eq!(said.code, Some(101));
+    assert!(said.err.contains("has version 2") && said.err.contains("KDEV_STATE_DIR"), "{}", said.err);
+    assert_eq!(fs::read_to_string(file).unwrap(), text);
+    assert!(scene.leases().is_empty());
+}
+
+#[test]
+fn a_test_that_should_panic_does_not_pass_for_want_of_volumes() {
+    let scene = Scene::with_pool_named("nowhere");
+    let said = scene.child("should_panic_and_does").say();
+    assert_eq!(said.code, Some(101), "{}", said.out);
+    assert!(said.err.contains("there is no pool `nowhere`"), "{}", said.err);
+}

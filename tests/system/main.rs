@@ -1,0 +1,10 @@
+//! The crate and the command on real devices: loop devices wherever there is root, and LVM in the test
+//! bed (feature `test-bed`), all of them with processes that are really killed.
+
+mod children;
+mod command;
+mod embedded;
+mod errors;
+#[cfg(feature = "test-bed")]
+mod lvm;
+mod scene;
