@@ -1,6 +1,7 @@
 //! What the attribute macro's expansion calls. Not an interface for people.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
 
 use kdev_volumes_spec::{Bytes, Spec, VolumeSpec};
 pub use linkme;
@@ -87,7 +88,7 @@ impl<T, E> Outcome for std::result::Result<T, E> {
 /// test that should panic must not be passed by that: it returns instead, which fails it.
 #[track_caller]
 pub fn run<R: Outcome>(declaration: &'static Declaration, body: impl FnOnce(Session) -> R) -> R {
-    let test = format!("{}::{}", declaration.module, declaration.function);
+    let test = test_name(declaration);
     let turn = Turn::wait();
     let session = match declared_session(declaration, &test) {
         Ok(session) => session,
@@ -117,6 +118,17 @@ pub fn run<R: Outcome>(declaration: &'static Declaration, body: impl FnOnce(Sess
         eprintln!("{message}");
     }
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Names a test as libtest does, with its crate before it. The thread's name tells the cases of one
+/// function apart; not every thread that runs a test has it.
+fn test_name(declaration: &Declaration) -> String {
+    let Declaration { module, function, .. } = declaration;
+    let name_of_crate = module.split("::").next().unwrap_or(module);
+    match thread::current().name() {
+        Some(name) if name.contains(function) => format!("{name_of_crate}::{name}"),
+        _ => format!("{module}::{function}"),
+    }
 }
 
 fn declared_session(declaration: &Declaration, test: &str) -> Result<Session> {

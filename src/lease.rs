@@ -39,10 +39,10 @@ impl Lease {
         Ok(Some(Self { path, lock }))
     }
 
-    /// Looks at a session's lease, and holds it if nobody else does.
+    /// Looks at a session's lease, and holds it, shared, if its owner does not.
     pub(crate) fn probe(dir: &StateDir, session: &SessionId) -> (LeaseState, Option<Self>) {
         let path = dir.lease(session);
-        match FileLock::try_existing(&path) {
+        match FileLock::try_shared(&path) {
             Ok(Some(lock)) => (LeaseState::Free, Some(Self { path, lock })),
             Ok(None) => (LeaseState::Held, None),
             Err(err) if err.kind() == ErrorKind::NotFound => (LeaseState::Missing, None),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::libc;
 
-/// An exclusive lock on a file, held for as long as this value or its process lives.
+/// A lock on a file, held for as long as this value or its process lives.
 ///
 /// The file is open with `O_CLOEXEC`, as std opens all, so that a program that we or the test start
 /// does not hold the lock on.
@@ -38,9 +38,13 @@ impl FileLock {
         }
     }
 
-    /// Takes the lock on `path` if the file exists and nobody holds it.
-    pub(crate) fn try_existing(path: &Path) -> io::Result<Option<Self>> {
-        Self::lock_now(private().open(path)?)
+    /// Takes a shared lock on `path` if the file exists and nobody holds it exclusively.
+    ///
+    /// Those who only look at a lease do not look like its owner to each other.
+    pub(crate) fn try_shared(path: &Path) -> io::Result<Option<Self>> {
+        let file = private().open(path)?;
+        let locked = fs2::FileExt::try_lock_shared(&file);
+        Self::locked(file, locked)
     }
 
     /// Returns the locked file.
@@ -49,7 +53,12 @@ impl FileLock {
     }
 
     fn lock_now(file: File) -> io::Result<Option<Self>> {
-        match fs2::FileExt::try_lock_exclusive(&file) {
+        let locked = fs2::FileExt::try_lock_exclusive(&file);
+        Self::locked(file, locked)
+    }
+
+    fn locked(file: File, result: io::Result<()>) -> io::Result<Option<Self>> {
+        match result {
             Ok(()) => Ok(Some(Self { file })),
             Err(err) if err.kind() == fs2::lock_contended_error().kind() => Ok(None),
             Err(err) => Err(err),

@@ -3,7 +3,7 @@ use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use kdev_volumes_spec::Spec;
+use kdev_volumes_spec::{Spec, VolumeSpec};
 
 use crate::allocate::Request;
 use crate::backend::{Backend, Made, Named};
@@ -64,12 +64,7 @@ struct Held {
 
 impl Session {
     pub(crate) fn new(claim: Claim, spec: &Spec, made: Vec<Made>, request: &Request) -> Self {
-        let named: Vec<(&str, &Made)> = spec
-            .volumes()
-            .iter()
-            .map(|volume| volume.name())
-            .zip(&made)
-            .collect();
+        let named: Vec<(&str, &Made)> = spec.volumes().iter().map(VolumeSpec::name).zip(&made).collect();
         let exports = exports(spec, &named);
         let about: Vec<(String, Named)> = named
             .iter()

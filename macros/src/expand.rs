@@ -106,9 +106,11 @@ fn body(function: &ItemFn, spec: &Spec, guards: &[Injection]) -> TokenStream {
     let run = quote_spanned! {function.sig.ident.span()=>
         ::kdev_volumes::__private::run(&__KDEV_DECLARATION, #closure)
     };
+    // What returns nothing ends as a statement, as lints want it.
+    let end = matches!(function.sig.output, ReturnType::Default).then(|| quote!(;));
     quote! {
         #declaration
-        #run
+        #run #end
     }
 }
 
@@ -260,7 +262,7 @@ unsafe fn name() {
     ::kdev_volumes::__private::run(
         &__KDEV_DECLARATION,
         |__kdev_session: ::kdev_volumes::__private::Session| -> () { { panic!("text") } },
-    )
+    );
 }
 "##
         );

@@ -179,3 +179,174 @@ impl Records {
         Value::Object(layout)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use super::*;
+
+    /// A record as kerneldev-mcp writes it, with a key that neither of us knows.
+    fn foreign(lv_name: &str) -> Value {
+        json!({
+            "lv_path": format!("/dev/vg/{lv_name}"), "lv_name": lv_name, "pool_name": "default", "vg_name": "vg",
+            "volume_spec": {"name": "test", "size": "10G", "env_var": "TEST_DEV", "order": 0, "path": null},
+            "pid": 1234, "allocated_at": "2025-11-15T10:30:45.123456", "session_id": "session-a3f9d2", "new": [1]
+        })
+    }
+
+    fn state() -> (tempfile::TempDir, State) {
+        let root = tempfile::tempdir().unwrap();
+        let state = State::new(StateDir::at(root.path()));
+        state.dir.create().unwrap();
+        (root, state)
+    }
+
+    fn write(state: &State, text: impl AsRef<[u8]>) {
+        fs::write(state.dir.records_file(), text).unwrap();
+    }
+
+    fn on_disk(state: &State) -> Value {
+        serde_json::from_slice(&fs::read(state.dir.records_file()).unwrap()).unwrap()
+    }
+
+    fn add(state: &State, lv_name: &str) {
+        let record = Record::deserialize(foreign(lv_name)).unwrap();
+        state
+            .update(|records| {
+                records.extend([record]);
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn what_nobody_knows_survives_a_rewrite() {
+        let (_root, state) = state();
+        let odd = json!({"something": "else"});
+        write(
+            &state,
+            json!({"allocations": [foreign("a"), odd], "beside": {"x": 1}}).to_string(),
+        );
+        add(&state, "b");
+        let written = on_disk(&state);
+        assert_eq!(written["beside"], json!({"x": 1}));
+        let allocations = written["allocations"].as_array().unwrap();
+        assert_eq!(allocations.len(), 3);
+        assert!(allocations.contains(&odd));
+        for (key, value) in foreign("a").as_object().unwrap() {
+            assert_eq!(&allocations[0][key], value, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_change_that_fails_changes_nothing() {
+        let (_root, state) = state();
+        add(&state, "a");
+        let before = fs::read(state.dir.records_file()).unwrap();
+        let failed = state.update(|records| {
+            records.drop_if(|_| true);
+            Err::<(), _>(Error::NoHome)
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read(state.dir.records_file()).unwrap(), before);
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_whole() {
+        for damage in ["", "{", "[]", "\0\0", "{\"allocations\": 7}"] {
+            let (root, state) = state();
+            write(&state, damage);
+            assert_eq!(state.snapshot().unwrap(), Records::default());
+            add(&state, "a");
+            assert_eq!(state.snapshot().unwrap().iter().count(), 1);
+            let aside = fs::read_dir(root.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
+            let aside: Vec<PathBuf> = aside
+                .filter(|path| path.to_string_lossy().contains("unreadable-"))
+                .collect();
+            assert_eq!(aside.len(), 1, "{damage:?}");
+            assert_eq!(fs::read_to_string(&aside[0]).unwrap(), damage);
+        }
+    }
+
+    #[test]
+    fn a_newer_file_is_read_and_never_written() {
+        let (_root, state) = state();
+        let text = json!({"version": 2, "allocations": [foreign("a")]}).to_string();
+        write(&state, &text);
+        assert_eq!(state.snapshot().unwrap().iter().count(), 1);
+        assert!(matches!(state.update(|_| Ok(())), Err(Error::NewerFile { .. })));
+        assert_eq!(fs::read_to_string(state.dir.records_file()).unwrap(), text);
+    }
+
+    const WRITERS: usize = 8;
+    const RECORDS: usize = 50;
+
+    /// What each of the processes of the next test does, when it is started by that.
+    #[test]
+    #[ignore = "started by eight_processes_at_once_lose_no_record"]
+    fn register_and_unregister() {
+        let state = State::new(StateDir::at(&PathBuf::from(env::var_os("WRITER_DIR").unwrap())));
+        let writer = env::var("WRITER").unwrap();
+        let name = |number: usize| format!("writer{writer}-{number}");
+        for number in 0..RECORDS {
+            add(&state, &name(number));
+        }
+        let mine = |records: &Records| {
+            records
+                .iter()
+                .filter(|record| record.lv_name.starts_with(&format!("writer{writer}-")))
+                .count()
+        };
+        assert_eq!(mine(&state.snapshot().unwrap()), RECORDS);
+        // Every other one goes again, so that both kinds of loss would show.
+        for number in (0..RECORDS).step_by(2) {
+            state
+                .update(|records| {
+                    records.drop_if(|record| record.lv_name == name(number));
+                    Ok(())
+                })
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn eight_processes_at_once_lose_no_record() {
+        let (root, state) = state();
+        let test = "state::file::tests::register_and_unregister";
+        let start = |writer: usize| {
+            let mut command = Command::new(env::current_exe().unwrap());
+            command
+                .args(["--exact", test, "--ignored"])
+                .env("WRITER_DIR", root.path());
+            command.env("WRITER", writer.to_string()).spawn().unwrap()
+        };
+        let mut writers: Vec<_> = (0..WRITERS).map(start).collect();
+        let mut reads = 0;
+        while writers
+            .iter_mut()
+            .any(|writer| writer.try_wait().unwrap().is_none())
+        {
+            // A reader without a lock finds a whole file at any moment.
+            if let Ok(text) = fs::read(state.dir.records_file()) {
+                serde_json::from_slice::<Value>(&text).expect("always valid JSON");
+                reads += 1;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert!(reads > 0);
+        for writer in &mut writers {
+            assert!(writer.wait().unwrap().success());
+        }
+        let left = state.snapshot().unwrap();
+        assert_eq!(left.iter().count(), WRITERS * RECORDS / 2);
+        assert!(
+            left.iter()
+                .all(|record| record.lv_name.ends_with(['1', '3', '5', '7', '9']))
+        );
+    }
+}

@@ -17,7 +17,10 @@ fn wait_to_be_killed() {
 }
 
 fn succeed(program: &str, args: &[&Path]) {
-    assert!(Command::new(program).args(args).status().unwrap().success(), "{program} {args:?}");
+    assert!(
+        Command::new(program).args(args).status().unwrap().success(),
+        "{program} {args:?}"
+    );
 }
 
 fn make_filesystem(volume: &Volume) {
@@ -98,7 +101,10 @@ fn waits() {
 #[ignore = "started by other tests"]
 fn passes_while_mounted(test: Volume) {
     make_filesystem(&test);
-    succeed("mount", &[test.path(), env::var_os("CHILD_MOUNT_POINT").unwrap().as_ref()]);
+    succeed(
+        "mount",
+        &[test.path(), env::var_os("CHILD_MOUNT_POINT").unwrap().as_ref()],
+    );
 }
 
 /// More than any pool of these tests holds.

@@ -9,7 +9,10 @@ fn without_pools_it_says_so() {
     let scene = Scene::embedded();
     let none = "no pool is set up (make one with `kdev pool setup --device=DEVICE`)\n";
     assert_eq!(scene.kdev(&["pool", "list"]).good(), none);
-    assert_eq!(scene.kdev(&["pool", "status"]).good(), "no pool is set up, and no volume is on record\n");
+    assert_eq!(
+        scene.kdev(&["pool", "status"]).good(),
+        "no pool is set up, and no volume is on record\n"
+    );
     assert_eq!(scene.kdev(&["pool", "cleanup"]).good(), "nothing to clean up\n");
 }
 
@@ -35,14 +38,20 @@ fn a_pool_that_is_not_there_is_an_error_of_every_verb() {
     for verb in ["status", "cleanup", "teardown"] {
         let said = scene.kdev(&["pool", verb, "--pool=nowhere"]).say();
         assert_eq!(said.code, Some(1), "{verb}");
-        assert!(said.err.contains("there is no pool `nowhere`"), "{verb}: {}", said.err);
+        assert!(
+            said.err.contains("there is no pool `nowhere`"),
+            "{verb}: {}",
+            said.err
+        );
     }
 }
 
 #[test]
 fn a_kept_volume_that_is_not_there_is_named() {
     let scene = Scene::embedded();
-    let said = scene.kdev(&["pool", "cleanup", "--kept", "kdev-20251115103045-a3f9d2-test"]).say();
+    let said = scene
+        .kdev(&["pool", "cleanup", "--kept", "kdev-20251115103045-a3f9d2-test"])
+        .say();
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("no kept volume has that name"), "{}", said.err);
 }

@@ -8,10 +8,17 @@ use crate::scene::{Say, Scene, wait_until};
 
 /// Which loop devices are attached to volumes of that session's owner, by what the kernel says.
 fn attached(scene: &Scene) -> Vec<String> {
-    let paths = scene.records().iter().map(|record| record["lv_path"].as_str().unwrap().to_owned()).collect();
+    let paths = scene
+        .records()
+        .iter()
+        .map(|record| record["lv_path"].as_str().unwrap().to_owned())
+        .collect();
     let is_attached = |path: &String| {
         let name = Path::new(path).file_name().unwrap().to_str().unwrap();
-        Path::new("/sys/block").join(name).join("loop/backing_file").exists()
+        Path::new("/sys/block")
+            .join(name)
+            .join("loop/backing_file")
+            .exists()
     };
     Vec::into_iter(paths).filter(is_attached).collect()
 }
@@ -22,7 +29,11 @@ fn a_test_gets_a_loop_device_and_gives_it_back() {
     let said = scene.child("passes").say();
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.out.contains("DEVICE=/dev/loop"), "{}", said.out);
-    assert!(said.err.contains("KERNELDEV_DEVICE_POOL is not set"), "{}", said.err);
+    assert!(
+        said.err.contains("KERNELDEV_DEVICE_POOL is not set"),
+        "{}",
+        said.err
+    );
     scene.assert_no_trace();
 }
 
@@ -44,11 +55,17 @@ fn a_live_tests_devices_are_left_alone() {
     let scene = Scene::embedded();
     let child = scene.start("waits");
     scene.child("passes").good();
-    assert_eq!(scene.kdev(&["pool", "cleanup", "--kept"]).good(), "nothing to clean up\n");
+    assert_eq!(
+        scene.kdev(&["pool", "cleanup", "--kept"]).good(),
+        "nothing to clean up\n"
+    );
     assert_eq!(attached(&scene).len(), 1);
     assert_eq!(scene.leases().len(), 1);
     let status = scene.kdev(&["pool", "status"]).good();
-    assert!(status.contains("alive") && status.contains(&child.pid().to_string()), "{status}");
+    assert!(
+        status.contains("alive") && status.contains(&child.pid().to_string()),
+        "{status}"
+    );
     child.kill();
     scene.kdev(&["pool", "cleanup"]).good();
     scene.assert_no_trace();
@@ -60,7 +77,11 @@ fn a_mounted_device_is_stuck_until_it_is_unmounted() {
     let point = scene.path("mounted");
     fs::create_dir(&point).unwrap();
     let ready = scene.path("ready");
-    let mut child = scene.child("waits_while_mounted").env("CHILD_MOUNT_POINT", &point).spawn().unwrap();
+    let mut child = scene
+        .child("waits_while_mounted")
+        .env("CHILD_MOUNT_POINT", &point)
+        .spawn()
+        .unwrap();
     wait_until("the child has mounted", || {
         assert_eq!(child.try_wait().unwrap(), None);
         ready.exists()
@@ -72,9 +93,19 @@ fn a_mounted_device_is_stuck_until_it_is_unmounted() {
     let still = scene.records();
     scene.program("umount").arg(&point).good();
     assert_eq!(said.code, Some(1));
-    assert!(said.err.contains(&format!("mounted on {}", point.display())), "{}", said.err);
+    assert!(
+        said.err.contains(&format!("mounted on {}", point.display())),
+        "{}",
+        said.err
+    );
     assert_eq!(still.len(), 1, "what could not be removed stays on record");
-    assert!(still[0]["failure"]["why"].as_str().unwrap().contains("mounted on"), "{still:?}");
+    assert!(
+        still[0]["failure"]["why"]
+            .as_str()
+            .unwrap()
+            .contains("mounted on"),
+        "{still:?}"
+    );
 
     scene.kdev(&["pool", "cleanup"]).good();
     scene.assert_no_trace();
@@ -85,10 +116,17 @@ fn a_test_that_leaves_its_volume_mounted_fails_and_says_where() {
     let scene = Scene::embedded();
     let point = scene.path("mounted");
     fs::create_dir(&point).unwrap();
-    let said = scene.child("passes_while_mounted").env("CHILD_MOUNT_POINT", &point).say();
+    let said = scene
+        .child("passes_while_mounted")
+        .env("CHILD_MOUNT_POINT", &point)
+        .say();
     scene.program("umount").arg(&point).good();
     assert_eq!(said.code, Some(101), "{}", said.out);
-    assert!(said.err.contains(&format!("mounted on {}", point.display())), "{}", said.err);
+    assert!(
+        said.err.contains(&format!("mounted on {}", point.display())),
+        "{}",
+        said.err
+    );
     scene.kdev(&["pool", "cleanup"]).good();
     scene.assert_no_trace();
 }
@@ -103,7 +141,11 @@ fn a_kept_device_outlives_its_process_and_goes_when_asked() {
 
     scene.child("passes").good();
     assert_eq!(scene.kdev(&["pool", "cleanup"]).good(), "nothing to clean up\n");
-    assert_eq!(attached(&scene), [device], "neither the reaper nor a cleanup takes what was kept");
+    assert_eq!(
+        attached(&scene),
+        [device],
+        "neither the reaper nor a cleanup takes what was kept"
+    );
 
     let removed = scene.kdev(&["pool", "cleanup", "--kept"]).good();
     assert!(removed.starts_with("removed kdev-"), "{removed}");
@@ -123,7 +165,12 @@ fn only_what_failed_is_kept_under_failed() {
         let scene = Scene::embedded();
         let said = scene.child(child).env("KDEV_KEEP", "failed").say();
         assert_eq!(said.code, Some(code), "{child}: {}", said.err);
-        assert_eq!(attached(&scene).len(), usize::from(is_kept), "{child}: {}", said.err);
+        assert_eq!(
+            attached(&scene).len(),
+            usize::from(is_kept),
+            "{child}: {}",
+            said.err
+        );
         scene.kdev(&["pool", "cleanup", "--kept"]).good();
         scene.assert_no_trace();
     }
@@ -135,7 +182,10 @@ fn a_test_may_keep_one_volume_of_its_own_accord() {
     scene.child("keeps_its_scratch").good();
     let [record] = scene.records().try_into().unwrap();
     let name = record["lv_name"].as_str().unwrap();
-    assert!(name.ends_with("-scratch") && record["kept"] == "asked", "{record}");
+    assert!(
+        name.ends_with("-scratch") && record["kept"] == "asked",
+        "{record}"
+    );
     scene.kdev(&["pool", "cleanup", "--kept", name]).good();
     scene.assert_no_trace();
 }
@@ -151,9 +201,16 @@ fn a_forked_child_gives_nothing_back() {
 fn listing_tests_prints_only_tests_and_touches_nothing() {
     let scene = Scene::embedded();
     scene.start("waits").kill();
-    let said = scene.program(std::env::current_exe().unwrap()).args(["--list", "--format", "terse"]).say();
+    let said = scene
+        .program(std::env::current_exe().unwrap())
+        .args(["--list", "--format", "terse"])
+        .say();
     assert_eq!(said.err, "");
-    assert!(said.out.lines().all(|line| line.ends_with(": test")), "{}", said.out);
+    assert!(
+        said.out.lines().all(|line| line.ends_with(": test")),
+        "{}",
+        said.out
+    );
     assert_eq!(scene.records().len(), 1, "the record of the dead is still there");
 }
 
@@ -191,6 +248,13 @@ fn an_unreadable_state_file_is_set_aside_and_said() {
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.err.contains("lv-state.json.unreadable-"), "{}", said.err);
     scene.assert_no_trace();
-    let names = fs::read_dir(scene.state_dir()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert_eq!(names.filter(|name| name.to_string_lossy().contains("unreadable")).count(), 1);
+    let names = fs::read_dir(scene.state_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert_eq!(
+        names
+            .filter(|name| name.to_string_lossy().contains("unreadable"))
+            .count(),
+        1
+    );
 }

@@ -12,9 +12,21 @@ fn a_pool_that_is_not_set_up_is_an_error_that_says_how_to_make_it() {
     let said = scene.child("passes").say();
     assert_eq!(said.code, Some(101));
     assert!(said.err.contains("there is no pool `nowhere`"), "{}", said.err);
-    assert!(said.err.contains("kdev pool setup --pool=nowhere --device=DEVICE"), "{}", said.err);
-    assert!(said.err.contains("tests/system/children.rs"), "the panic points at the test: {}", said.err);
-    assert!(!scene.state_dir().exists(), "nothing is written for a pool that is not there");
+    assert!(
+        said.err
+            .contains("kdev pool setup --pool=nowhere --device=DEVICE"),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err.contains("tests/system/children.rs"),
+        "the panic points at the test: {}",
+        said.err
+    );
+    assert!(
+        !scene.state_dir().exists(),
+        "nothing is written for a pool that is not there"
+    );
 }
 
 #[test]
@@ -22,7 +34,11 @@ fn a_bad_keep_policy_is_an_error_before_anything_is_made() {
     let scene = Scene::embedded();
     let said = scene.child("passes").env("KDEV_KEEP", "sometimes").say();
     assert_eq!(said.code, Some(101));
-    assert!(said.err.contains("`KDEV_KEEP=sometimes`") && said.err.contains("`failed`"), "{}", said.err);
+    assert!(
+        said.err.contains("`KDEV_KEEP=sometimes`") && said.err.contains("`failed`"),
+        "{}",
+        said.err
+    );
     assert!(!scene.state_dir().exists());
 }
 
@@ -41,7 +57,11 @@ fn without_root_the_error_says_what_to_do() {
         .gid(nobody)
         .say();
     assert_eq!(said.code, Some(101));
-    assert!(said.err.contains("needs root") && said.err.contains("sudo -E"), "{}", said.err);
+    assert!(
+        said.err.contains("needs root") && said.err.contains("sudo -E"),
+        "{}",
+        said.err
+    );
     scene.assert_no_trace();
 }
 
@@ -50,7 +70,11 @@ fn a_directory_that_cannot_hold_the_files_is_named() {
     let scene = Scene::embedded();
     let said = scene.child("passes").env("TMPDIR", "/nonexistent").say();
     assert_eq!(said.code, Some(101));
-    assert!(said.err.contains("could not make a file in `/nonexistent`"), "{}", said.err);
+    assert!(
+        said.err.contains("could not make a file in `/nonexistent`"),
+        "{}",
+        said.err
+    );
     scene.assert_no_trace();
 }
 
@@ -58,7 +82,10 @@ fn a_directory_that_cannot_hold_the_files_is_named() {
 fn a_state_directory_that_cannot_be_made_is_named() {
     let scene = Scene::embedded();
     fs::write(scene.path("file"), "").unwrap();
-    let said = scene.child("passes").env("KDEV_STATE_DIR", scene.path("file/state")).say();
+    let said = scene
+        .child("passes")
+        .env("KDEV_STATE_DIR", scene.path("file/state"))
+        .say();
     assert_eq!(said.code, Some(101));
     assert!(said.err.contains("file/state/leases"), "{}", said.err);
 }
@@ -72,7 +99,11 @@ fn a_state_file_of_a_later_version_is_not_written() {
     fs::write(&file, text).unwrap();
     let said = scene.child("passes").say();
     assert_eq!(said.code, Some(101));
-    assert!(said.err.contains("has version 2") && said.err.contains("KDEV_STATE_DIR"), "{}", said.err);
+    assert!(
+        said.err.contains("has version 2") && said.err.contains("KDEV_STATE_DIR"),
+        "{}",
+        said.err
+    );
     assert_eq!(fs::read_to_string(file).unwrap(), text);
     assert!(scene.leases().is_empty());
 }

@@ -14,40 +14,52 @@ use tempfile::TempDir;
 /// Long enough for a busy machine: nothing is measured by it, it ends a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub struct Scene {
+pub(crate) struct Scene {
     dir: TempDir,
     pool: Option<String>,
 }
 
 impl Scene {
     /// Without a pool: volumes are loop devices.
-    pub fn embedded() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), pool: None }
+    pub(crate) fn embedded() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            pool: None,
+        }
     }
 
     /// With `KERNELDEV_DEVICE_POOL` set to a name, whether there is such a pool or not.
-    pub fn with_pool_named(pool: &str) -> Self {
-        Self { pool: Some(pool.to_owned()), ..Self::embedded() }
+    pub(crate) fn with_pool_named(pool: &str) -> Self {
+        Self {
+            pool: Some(pool.to_owned()),
+            ..Self::embedded()
+        }
     }
 
-    pub fn state_dir(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// A program in the environment of this scene, and nothing else of ours or of the test runner's.
-    pub fn program(&self, program: impl AsRef<Path>) -> Command {
+    pub(crate) fn program(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         for (name, _) in env::vars_os() {
             let name_text = name.to_string_lossy();
-            if ["NEXTEST", "KDEV_", "KERNELDEV_"].iter().any(|prefix| name_text.starts_with(prefix)) {
+            if ["NEXTEST", "KDEV_", "KERNELDEV_"]
+                .iter()
+                .any(|prefix| name_text.starts_with(prefix))
+            {
                 command.env_remove(&name);
             }
         }
-        command.env("KDEV_STATE_DIR", self.state_dir()).env("CHILD_READY", self.path("ready")).stdin(Stdio::null());
+        command
+            .env("KDEV_STATE_DIR", self.state_dir())
+            .env("CHILD_READY", self.path("ready"))
+            .stdin(Stdio::null());
         if let Some(pool) = &self.pool {
             command.env("KERNELDEV_DEVICE_POOL", pool);
         }
@@ -55,33 +67,47 @@ impl Scene {
     }
 
     /// The command `kdev`.
-    pub fn kdev(&self, args: &[&str]) -> Command {
+    pub(crate) fn kdev(&self, args: &[&str]) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_kdev"));
         command.args(args);
         command
     }
 
     /// One of the annotated tests in `children`, as a process of its own.
-    pub fn child(&self, name: &str) -> Command {
+    pub(crate) fn child(&self, name: &str) -> Command {
         let mut command = self.program(env::current_exe().unwrap());
-        command.args(["--exact", &format!("children::{name}"), "--ignored", "--nocapture"]);
+        command.args([
+            "--exact",
+            &format!("children::{name}"),
+            "--ignored",
+            "--nocapture",
+        ]);
         command
     }
 
     /// Starts a child in a process group of its own and waits until it says that it is ready.
-    pub fn start(&self, name: &str) -> Running {
+    pub(crate) fn start(&self, name: &str) -> Running {
         let _ = fs::remove_file(self.path("ready"));
-        let child = self.child(name).process_group(0).stdout(Stdio::null()).spawn().unwrap();
+        let child = self
+            .child(name)
+            .process_group(0)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut running = Running { child };
         let ready = self.path("ready");
         wait_until("the child is ready", || {
-            assert_eq!(running.child.try_wait().unwrap(), None, "the child ended before it was ready");
+            assert_eq!(
+                running.child.try_wait().unwrap(),
+                None,
+                "the child ended before it was ready"
+            );
             ready.exists()
         });
         running
     }
 
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let text = match fs::read(self.state_dir().join("lv-state.json")) {
             Ok(text) => text,
             Err(_) => return Vec::new(),
@@ -90,30 +116,32 @@ impl Scene {
         file["allocations"].as_array().unwrap().clone()
     }
 
-    pub fn leases(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.state_dir().join("leases")).into_iter().flatten();
+    pub(crate) fn leases(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.state_dir().join("leases"))
+            .into_iter()
+            .flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     /// No record and no lease is left.
-    pub fn assert_no_trace(&self) {
+    pub(crate) fn assert_no_trace(&self) {
         assert_eq!(self.records(), Vec::<Value>::new());
         assert_eq!(self.leases(), Vec::<PathBuf>::new());
     }
 }
 
 /// A child that is killed when the test ends, however it ends.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
 }
 
 impl Running {
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Ends it with SIGKILL, and waits for its end.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -127,22 +155,25 @@ impl Drop for Running {
     }
 }
 
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < deadline, "waited for {PATIENCE:?}, and still not: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "waited for {PATIENCE:?}, and still not: {what}"
+        );
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 /// What a command wrote and how it ended, as text.
-pub struct Said {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-pub trait Say {
+pub(crate) trait Say {
     fn say(&mut self) -> Said;
 
     /// Runs the command, which must succeed, and returns its standard output.
@@ -155,7 +186,11 @@ pub trait Say {
 
 impl Say for Command {
     fn say(&mut self) -> Said {
-        let Output { status, stdout, stderr } = self.output().unwrap();
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self.output().unwrap();
         Said {
             code: status.code(),
             out: String::from_utf8(stdout).unwrap(),

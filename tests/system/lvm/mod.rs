@@ -1,0 +1,9 @@
+//! On real LVM, in the test bed.
+
+mod crash;
+mod disk;
+mod errors;
+mod foreign;
+mod keep;
+mod setup;
+mod suite;

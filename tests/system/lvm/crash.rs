@@ -1,0 +1,177 @@
+//! Processes that die while they hold LVs.
+
+use std::fs;
+use std::path::Path;
+
+use crate::lvm::disk::{Mounted, Pool, run};
+use crate::scene::{Say, wait_until};
+
+#[test]
+fn the_next_process_removes_what_a_killed_test_left() {
+    let pool = Pool::new(256);
+    let child = pool.start("waits_after_unmounting");
+    assert_eq!(pool.lvs().len(), 2);
+    let records = pool.records();
+    assert!(
+        records.iter().all(|record| record["phase"] == "active"),
+        "{records:?}"
+    );
+    child.kill();
+    assert_eq!(pool.lvs().len(), 2, "LVs outlive their process");
+
+    let said = pool.child("passes").say();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(
+        said.err
+            .contains("kdev: removed 2 volumes that dead processes left"),
+        "{}",
+        said.err
+    );
+    pool.assert_no_trace();
+}
+
+#[test]
+fn a_live_tests_volumes_are_left_alone_with_records_and_without() {
+    let pool = Pool::new(256);
+    let child = pool.start("waits");
+    let held = pool.lvs();
+    pool.child("passes").good();
+    assert_eq!(
+        pool.kdev(&["pool", "cleanup", "--kept"]).good(),
+        "nothing to clean up\n"
+    );
+    assert_eq!(pool.lvs(), held);
+
+    pool.forget_the_records();
+    assert_eq!(
+        pool.kdev(&["pool", "cleanup", "--kept"]).good(),
+        "nothing to clean up\n"
+    );
+    pool.child("passes").good();
+    assert_eq!(pool.lvs(), held);
+    let status = pool.kdev(&["pool", "status"]).good();
+    assert!(status.contains("alive"), "the tags tell whose it is: {status}");
+
+    child.kill();
+    assert_eq!(
+        pool.kdev(&["pool", "cleanup"]).good(),
+        format!("removed {}\n", held[0])
+    );
+    pool.assert_no_trace();
+}
+
+#[test]
+fn without_records_the_tags_tell_who_is_dead() {
+    for damage in ["missing", "empty", "garbage"] {
+        let pool = Pool::new(256);
+        pool.start("waits").kill();
+        let file = pool.state_dir().join("lv-state.json");
+        match damage {
+            "missing" => fs::remove_file(file).unwrap(),
+            "empty" => fs::write(file, "").unwrap(),
+            _ => fs::write(file, "\0{]").unwrap(),
+        }
+        fs::remove_file(&pool.leases()[0]).unwrap();
+        let cleaned = pool.kdev(&["pool", "cleanup"]).say();
+        assert_eq!(cleaned.code, Some(0), "{damage}: {}", cleaned.err);
+        assert!(
+            cleaned.out.starts_with("removed kdev-"),
+            "{damage}: {}",
+            cleaned.out
+        );
+        pool.assert_no_trace();
+    }
+}
+
+#[test]
+fn a_mounted_volume_is_left_on_record_and_said_and_the_rest_goes() {
+    let pool = Pool::new(256);
+    let child = pool.start("waits_after_unmounting");
+    let records = pool.records();
+    let of = |name: &str| {
+        records
+            .iter()
+            .find(|record| record["volume_spec"]["name"] == name)
+            .unwrap()
+    };
+    let path = of("test")["lv_path"].as_str().unwrap().to_owned();
+    let mounted = Mounted::new(Path::new(&path), pool.path("mounted"));
+    child.kill();
+
+    let said = pool.kdev(&["pool", "cleanup"]).say();
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains(&format!("mounted on {}", mounted.0.display())),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        pool.lvs(),
+        [of("test")["lv_name"].as_str().unwrap()],
+        "the other one is gone"
+    );
+    assert_eq!(pool.records().len(), 1);
+    let status = pool.kdev(&["pool", "status"]).good();
+    assert!(status.contains("stuck (mounted on"), "{status}");
+
+    // A process that starts does not try again at once; a cleanup does.
+    let said = pool.child("passes").say();
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    drop(mounted);
+    pool.kdev(&["pool", "cleanup"]).good();
+    pool.assert_no_trace();
+}
+
+#[test]
+fn a_volume_that_somebody_removed_by_hand_is_forgotten() {
+    let pool = Pool::new(256);
+    pool.start("waits").kill();
+    run("lvremove", &["--yes", &format!("{}/{}", pool.vg, pool.lvs()[0])]);
+    let cleaned = pool.kdev(&["pool", "cleanup"]).good();
+    assert!(cleaned.starts_with("dropped the record of kdev-"), "{cleaned}");
+    pool.assert_no_trace();
+}
+
+/// The name is the same and the owner is not: what somebody made in a dead volume's place is theirs.
+#[test]
+fn a_reused_name_is_not_removed() {
+    let pool = Pool::new(256);
+    pool.start("waits").kill();
+    let lv = format!("{}/{}", pool.vg, pool.lvs()[0]);
+    run("lvremove", &["--yes", &lv]);
+    run(
+        "lvcreate",
+        &[
+            "--yes",
+            "--size=16m",
+            "--name",
+            lv.split_once('/').unwrap().1,
+            &pool.vg,
+        ],
+    );
+    pool.child("passes").good();
+    pool.kdev(&["pool", "cleanup", "--kept"]).good();
+    assert_eq!(pool.lvs().len(), 1);
+    pool.scene.assert_no_trace();
+}
+
+#[test]
+fn room_that_the_dead_hold_is_room() {
+    let pool = Pool::new(96);
+    let child = pool.start("waits_after_unmounting");
+    child.kill();
+    // 96 MiB hold one such test at a time. Without the constructor's help, the allocation itself reaps.
+    let mut second = pool.child("waits_after_unmounting");
+    let ready = pool.path("ready");
+    fs::remove_file(&ready).unwrap();
+    let mut second = second.env("KDEV_REAPER", "off").spawn().unwrap();
+    wait_until("the second test has volumes", || {
+        assert_eq!(second.try_wait().unwrap(), None);
+        ready.exists()
+    });
+    assert_eq!(pool.lvs().len(), 2);
+    second.kill().unwrap();
+    second.wait().unwrap();
+    pool.kdev(&["pool", "cleanup"]).good();
+    pool.assert_no_trace();
+}

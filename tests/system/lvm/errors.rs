@@ -1,0 +1,113 @@
+//! What can be wrong with a pool: a clear error with its remedy, and no trace.
+
+use std::os::unix::process::CommandExt;
+
+use crate::lvm::disk::Pool;
+use crate::scene::Say;
+
+#[test]
+fn a_full_pool_is_an_error_with_figures_and_holders() {
+    let pool = Pool::new(256);
+    let child = pool.start("waits");
+    let held = pool.lvs();
+    let said = pool.child("wants_too_much").say();
+    assert_eq!(said.code, Some(101));
+    let whose = format!("held: 16M by `system::children::waits` (pid {})", child.pid());
+    for part in [
+        &format!("pool `{}` has 220M free but 2097168M is needed", pool.name),
+        &whose,
+        "kdev pool status",
+    ] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+    assert_eq!(pool.lvs(), held, "not even the volume that would have fitted");
+    child.kill();
+    pool.kdev(&["pool", "cleanup"]).good();
+    pool.assert_no_trace();
+}
+
+#[test]
+fn a_test_that_should_panic_does_not_pass_in_a_full_pool() {
+    let pool = Pool::new(256);
+    let said = pool.child("wants_too_much_and_should_panic").say();
+    assert_eq!(said.code, Some(101), "{}", said.out);
+    assert!(said.err.contains("is needed"), "{}", said.err);
+    pool.assert_no_trace();
+}
+
+#[test]
+fn without_lvm2_the_error_names_the_package() {
+    let pool = Pool::new(256);
+    // In a mount namespace of its own, as if the package were not there.
+    let child = pool.child("passes");
+    let script = "mount --bind /dev/null \"$(readlink -f /usr/sbin/lvm)\" && exec \"$@\"";
+    let said = pool
+        .program("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(child.get_program())
+        .args(child.get_args())
+        .say();
+    assert_eq!(said.code, Some(101), "{}", said.err);
+    assert!(
+        said.err.contains("`lvm` is not installed") && said.err.contains("apt-get install lvm2"),
+        "{}",
+        said.err
+    );
+    pool.assert_no_trace();
+}
+
+#[test]
+fn without_root_lvm_is_not_even_asked() {
+    let pool = Pool::new(256);
+    let program = pool.path("program");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    for path in [pool.path(""), pool.state_dir()] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    }
+    let file = pool.state_dir().join("device-pool.json");
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let said = pool
+        .program(&program)
+        .args(["--exact", "children::passes", "--ignored", "--nocapture"])
+        .uid(65534)
+        .gid(65534)
+        .say();
+    assert_eq!(said.code, Some(101));
+    assert!(
+        said.err.contains("using LVM needs root") && said.err.contains("sudo -E"),
+        "{}",
+        said.err
+    );
+    pool.assert_no_trace();
+}
+
+#[test]
+fn a_pool_whose_vg_is_gone_is_an_error_that_says_so() {
+    let pool = Pool::new(256);
+    crate::lvm::disk::run("vgremove", &[&pool.vg]);
+    let said = pool.child("passes").say();
+    assert_eq!(said.code, Some(101));
+    assert!(said.err.contains("there is no such VG"), "{}", said.err);
+    pool.scene.assert_no_trace();
+}
+
+#[test]
+fn a_test_whose_volume_is_busy_at_the_end_fails_and_says_who_has_it() {
+    let pool = Pool::new(256);
+    let point = pool.path("mounted");
+    std::fs::create_dir(&point).unwrap();
+    let said = pool
+        .child("passes_while_mounted")
+        .env("CHILD_MOUNT_POINT", &point)
+        .say();
+    pool.program("umount").arg(&point).good();
+    assert_eq!(said.code, Some(101), "{}", said.out);
+    assert!(
+        said.err.contains(&format!("mounted on {}", point.display())),
+        "{}",
+        said.err
+    );
+    assert_eq!(pool.records().len(), 1);
+    pool.kdev(&["pool", "cleanup"]).good();
+    pool.assert_no_trace();
+}
