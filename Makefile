@@ -1,0 +1,47 @@
+# What there is to type. Run as root: block devices are root's.
+
+.DEFAULT_GOAL := help
+.PHONY: help tools demo test test-host test-bed lint bench shell
+
+# What the tests on LVM need outside of the bed: the test programs, built here.
+BED_ARCHIVE := $(CURDIR)/target/bed.tar.zst
+
+help:
+	@echo 'make demo    run an annotated suite on loop devices, and show which test got which device'
+	@echo 'make test    lint, and all tests: here, and on real LVM in the test bed'
+	@echo 'make lint    formatting, clippy, documentation, without a warning'
+	@echo 'make bench   what a session costs, beside the naive way'
+	@echo 'make shell   a root shell in the test bed: a kernel with device-mapper, a blank disk, and `kdev`'
+
+# Debian packages and cargo-nextest, where they are missing.
+tools:
+	@tests/bed/install
+	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
+
+demo: tools
+	examples/annotated-suite/demo
+
+test: lint test-host test-bed
+
+test-host: tools
+	cargo nextest run --workspace --features cli --no-fail-fast
+	cargo test --workspace --features cli --doc --quiet
+
+test-bed: tools
+	tests/bed/selftest
+	cargo nextest archive -p kdev-volumes -p annotated-suite --features test-bed --archive-file $(BED_ARCHIVE)
+	KDEV_BED_ARCHIVE=$(BED_ARCHIVE) tests/bed/run --mem=4G --disk=8G --timeout=3000 -- \
+		cargo-nextest nextest run --archive-file $(BED_ARCHIVE) --no-fail-fast -E 'binary(system)'
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --features cli
+
+bench: tools
+	cargo build --release --features cli --bin kdev --bench sessions
+	benches/run
+
+shell: tools
+	cargo build --features cli
+	PATH="$(CURDIR)/target/debug:$$PATH" tests/bed/run --shell
