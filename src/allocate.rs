@@ -1,6 +1,4 @@
-use std::env;
 use std::path::PathBuf;
-use std::thread;
 
 use kdev_volumes_spec::{Bytes, Spec};
 
@@ -9,46 +7,33 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::give_back::{all_gone, give_back};
 use crate::here::Here;
-use crate::keep::Keep;
+use crate::holding::Claim;
 use crate::lease::Lease;
 use crate::owner::{Owner, OwnerTag};
 use crate::pool::Pool;
 use crate::reap;
-use crate::session::{Claim, Session};
+use crate::request::Request;
+use crate::session::Session;
 use crate::session_id::SessionId;
 use crate::state::{NewRecords, Phase};
 
-/// For whom volumes are made, and what becomes of them after.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) test: Option<String>,
-    pub(crate) keep: Keep,
-}
-
-impl Request {
-    /// Takes the test's name from the runner: nextest's variables, else the thread's name, which libtest sets.
-    pub(crate) fn from_env() -> Result<Self> {
-        let test = nextest_name().or_else(|| thread::current().name().map(str::to_owned));
-        Ok(Self {
-            test,
-            keep: Keep::from_env()?,
-        })
+impl Pool {
+    /// Makes the volumes of one session, all of them or none.
+    ///
+    /// Sizes are rounded up: to whole extents of the VG (4 MiB unless it was made otherwise), to
+    /// 4 KiB for loop devices. If the pool is full, what dead processes left in it is removed first.
+    /// `KDEV_KEEP` is read here and holds for the session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`], [`Error::NotRoot`], [`Error::NotInstalled`], [`Error::NoDeviceMapper`] or
+    /// [`Error::NoLoop`] if the host cannot; [`Error::NotOurs`] if the VG is missing or is not marked
+    /// as a pool; [`Error::Variable`] if `KDEV_KEEP` is not understood; [`Error::Command`] for what
+    /// else LVM said. In each case no volume, record or lease is left; if one could not be removed
+    /// again, standard error says so.
+    pub fn allocate(&self, spec: &Spec) -> Result<Session> {
+        allocate(self, spec, Request::from_env()?)
     }
-
-    /// Names the test as its source does, unless the runner has a name that tells more.
-    pub(crate) fn for_test(test: String) -> Result<Self> {
-        Ok(Self {
-            test: Some(nextest_name().unwrap_or(test)),
-            keep: Keep::from_env()?,
-        })
-    }
-}
-
-/// The name by which nextest prints a test: `crate::binary$module::test`.
-fn nextest_name() -> Option<String> {
-    let binary = env::var("NEXTEST_BINARY_ID").ok()?;
-    let test = env::var("NEXTEST_TEST_NAME").ok()?;
-    Some(format!("{binary}${test}"))
 }
 
 /// How often a session's name may be taken already.
@@ -98,7 +83,7 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
     match made {
         Ok(made) => Ok(Session::new(
             Claim {
-                pool: pool.clone(),
+                state: pool.state().clone(),
                 backend,
                 tag,
                 lease,

@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_program_has_its_own_process_group_and_a_known_environment() {
-        let finished = shell("ps -o pgid= -p $$; echo $$; env | grep -c KDEV")
+        let finished = shell("read -r pid name state parent group rest </proc/$$/stat; echo $group; echo $$; env | grep -c KDEV")
             .finish()
             .unwrap();
         let text = String::from_utf8(finished.stdout).unwrap();

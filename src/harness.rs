@@ -6,10 +6,11 @@ use std::thread;
 use kdev_volumes_spec::{Bytes, Spec, VolumeSpec};
 pub use linkme;
 
-use crate::allocate::{Request, allocate};
+use crate::allocate::allocate;
 use crate::environment::Turn;
 use crate::error::Result;
 use crate::pool::Pool;
+use crate::request::Request;
 pub use crate::session::Session;
 use crate::volume::Volume;
 

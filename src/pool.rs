@@ -1,15 +1,13 @@
 use std::env;
 
-use kdev_volumes_spec::{Bytes, Spec};
+use kdev_volumes_spec::Bytes;
 use once_cell::sync::OnceCell;
 
-use crate::allocate::{Request, allocate};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::loops::LoopDir;
 use crate::lvm::Group;
 use crate::pools_file::{self, DEFAULT_PREFIX, PoolEntry};
-use crate::session::Session;
 use crate::state::State;
 use crate::state_dir::StateDir;
 
@@ -107,23 +105,6 @@ impl Pool {
     /// Returns the pool's name; `embedded` for the embedded default.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Makes the volumes of one session, all of them or none.
-    ///
-    /// Sizes are rounded up: to whole extents of the VG (4 MiB unless it was made otherwise), to
-    /// 4 KiB for loop devices. If the pool is full, what dead processes left in it is removed first.
-    /// `KDEV_KEEP` is read here and holds for the session.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSpace`], [`Error::NotRoot`], [`Error::NotInstalled`], [`Error::NoDeviceMapper`] or
-    /// [`Error::NoLoop`] if the host cannot; [`Error::NotOurs`] if the VG is missing or is not marked
-    /// as a pool; [`Error::Variable`] if `KDEV_KEEP` is not understood; [`Error::Command`] for what
-    /// else LVM said. In each case no volume, record or lease is left; if one could not be removed
-    /// again, standard error says so.
-    pub fn allocate(&self, spec: &Spec) -> Result<Session> {
-        allocate(self, spec, Request::from_env()?)
     }
 
     pub(crate) fn state(&self) -> &State {

@@ -7,7 +7,7 @@ use kdev_volumes_spec::Bytes;
 
 use crate::backend::Named;
 use crate::error::{Error, Result};
-use crate::session::Holding;
+use crate::holding::Holding;
 
 /// A block device that a test holds.
 ///

@@ -1,0 +1,189 @@
+use std::env;
+use std::ffi::OsString;
+use std::process;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::backend::{Backend, Named};
+use crate::error::Result;
+use crate::give_back::{all_gone, give_back};
+use crate::keep::Keep;
+use crate::lease::Lease;
+use crate::loops::LoopDevice;
+use crate::owner::OwnerTag;
+use crate::request::Request;
+use crate::state::State;
+use crate::state_dir::STATE_DIR_VARIABLE;
+
+/// What a session and its volumes share: the duty to give back.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    /// A child that was forked off has a copy of this value, and nothing to give back.
+    pid: u32,
+    test: Option<String>,
+    keep: Keep,
+    exports: Vec<(String, OsString)>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    claim: Claim,
+    held: Vec<Held>,
+}
+
+/// A session's right to its volumes.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) state: State,
+    pub(crate) backend: Backend,
+    pub(crate) tag: OwnerTag,
+    pub(crate) lease: Option<Lease>,
+}
+
+/// A volume that is still to be given back.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) volume: Named,
+    pub(crate) device: Option<LoopDevice>,
+}
+
+impl Holding {
+    pub(crate) fn new(
+        request: &Request,
+        exports: Vec<(String, OsString)>,
+        claim: Claim,
+        held: Vec<Held>,
+    ) -> Self {
+        Self {
+            pid: process::id(),
+            test: request.test.clone(),
+            keep: request.keep,
+            exports,
+            inner: Mutex::new(Inner { claim, held }),
+        }
+    }
+
+    pub(crate) fn exports(&self) -> &[(String, OsString)] {
+        &self.exports
+    }
+
+    /// Gives back, or keeps, whatever is still held when a test has ended.
+    pub(crate) fn finish(&self, failed: bool) -> Result<()> {
+        self.finish_those(|_| true, failed)
+    }
+
+    /// Does the same for one volume.
+    pub(crate) fn finish_one(&self, lv_name: &str, failed: bool) -> Result<()> {
+        self.finish_those(|held| held.lv_name == lv_name, failed)
+    }
+
+    fn finish_those(&self, which: impl Fn(&Named) -> bool, failed: bool) -> Result<()> {
+        match self.keep.reason(failed) {
+            _ if process::id() != self.pid => Ok(()),
+            Some(reason) => self.keep(which, reason),
+            None => self.give_back(which),
+        }
+    }
+
+    /// Keeps volumes: on record first, since a record alone keeps a reaper away.
+    pub(crate) fn keep(&self, which: impl Fn(&Named) -> bool, reason: &str) -> Result<()> {
+        let mut inner = self.lock();
+        let Inner { claim, held } = &mut *inner;
+        let kept: Vec<&Held> = held.iter().filter(|held| which(&held.volume)).collect();
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let is_kept = |lv_name: &str| kept.iter().any(|held| held.volume.lv_name == lv_name);
+        let mark = |reason: Option<&str>| {
+            claim.state.update(|records| {
+                for record in records.iter_mut().filter(|record| is_kept(&record.lv_name)) {
+                    record.kept = reason.map(str::to_owned);
+                }
+                Ok(())
+            })
+        };
+        mark(Some(reason))?;
+        let names: Vec<_> = kept
+            .iter()
+            .map(|held| (held.volume.lv_name.as_str(), held.device.as_ref()))
+            .collect();
+        if let Err(err) = claim.backend.keep(&names, &claim.tag) {
+            mark(None)?;
+            return Err(err);
+        }
+        for held in &kept {
+            self.announce(&held.volume, reason);
+        }
+        held.retain(|held| !which(&held.volume));
+        if held.is_empty() {
+            // A kept volume is nobody's, so no lease proves anything about it.
+            claim
+                .state
+                .update(|_| claim.lease.take().map_or(Ok(()), Lease::end))?;
+        }
+        Ok(())
+    }
+
+    fn announce(&self, volume: &Named, reason: &str) {
+        let test = self.test.as_deref().unwrap_or("a session");
+        let why = match reason {
+            "failed" => "which failed, ",
+            _ => "",
+        };
+        eprintln!(
+            "kdev: kept {} ({}) of {test}, {why}remove it with `{}`",
+            volume.path.display(),
+            volume.size,
+            removal_command(&volume.lv_name)
+        );
+    }
+
+    fn give_back(&self, which: impl Fn(&Named) -> bool) -> Result<()> {
+        let mut inner = self.lock();
+        let Inner { claim, held } = &mut *inner;
+        let volumes: Vec<Named> = held
+            .iter()
+            .map(|held| &held.volume)
+            .filter(|volume| which(volume))
+            .cloned()
+            .collect();
+        if volumes.is_empty() {
+            return Ok(());
+        }
+        // From here on they are the records' business: they are not tried twice. This also closes the
+        // descriptors by which loop devices live.
+        held.retain(|held| !which(&held.volume));
+        let left = give_back(
+            &claim.state,
+            &claim.backend,
+            &claim.tag,
+            &volumes,
+            &mut claim.lease,
+        )?;
+        all_gone(&left)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic in here has left volumes that are on record, and the rest is to be given back still.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The command that removes a kept volume, as it has to be typed here.
+fn removal_command(lv_name: &str) -> String {
+    let command = format!("kdev pool cleanup --kept {lv_name}");
+    match env::var(STATE_DIR_VARIABLE) {
+        Ok(dir) if !dir.is_empty() => format!("{STATE_DIR_VARIABLE}={dir} {command}"),
+        _ => command,
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        if let Err(err) = self.finish(thread::panicking()) {
+            let session = self.lock().claim.tag.session.to_string();
+            eprintln!("kdev: left volumes of session {session} behind: {}", err.chain());
+        }
+    }
+}
