@@ -167,10 +167,22 @@ fn first_nonzero(file: &mut File, size: Bytes) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// Makes a device that was found blank, and that nobody else has used since, blank again.
+/// Makes a device blank again that was found blank, and from which our own PV has just been removed.
+///
+/// # Errors
+///
+/// [`Error::Refused`] if somebody has used it since.
 pub(crate) fn restore(device: &Path) -> Result<()> {
     let failed = |err| Error::io("zero both ends of", device, err);
     let mut file = open_alone(device).map_err(failed)?;
+    let signatures = signatures(device)?;
+    if !signatures.is_empty() {
+        let findings = vec![format!("it holds {} by now", signatures.join(" and "))];
+        return Err(Error::Refused {
+            device: device.to_owned(),
+            findings,
+        });
+    }
     let size = Bytes::new(file.seek(SeekFrom::End(0)).map_err(failed)?);
     for (start, end) in ends(size) {
         file.seek(SeekFrom::Start(start)).map_err(failed)?;

@@ -90,8 +90,8 @@ pub enum Error {
         holders: String,
     },
 
-    /// A device that may not become a pool.
-    #[error("`{device}` cannot become a pool: {}", findings.join("; "))]
+    /// A device that may not be written to.
+    #[error("`{}` was refused and not written to: {}", device.display(), findings.join("; "))]
     Refused {
         /// The device.
         device: PathBuf,

@@ -108,3 +108,70 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
         .map(str::to_owned)
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const LVS: &[u8] = include_bytes!("reports/lvs-2.03.16.json");
+    const LVS_OF_A_MISSING_VG: &[u8] = include_bytes!("reports/lvs-missing-2.03.16.json");
+    const VGS: &[u8] = include_bytes!("reports/vgs-2.03.16.json");
+    const PVS: &[u8] = include_bytes!("reports/pvs-2.03.16.json");
+
+    #[test]
+    fn lvs_are_read_with_their_tags() {
+        let lvs = lvs("lvs", LVS).unwrap();
+        let tag = "kdev:s=20251115103045-a3f9d2:p=1234.81234567:b=f5a2b1c0:n=4026531836:h=1a2b3c4d:u=0";
+        assert_eq!(lvs[0].lv_tags, ["kdev.kept", tag]);
+        assert_eq!(lvs[0].lv_size, 16 << 20);
+        assert!(
+            lvs[0]
+                .lv_dm_path
+                .ends_with("vg-kdev--20251115103045--a3f9d2--test")
+        );
+        assert_eq!(
+            (lvs[1].lv_name.as_str(), lvs[1].lv_tags.len(), lvs.len()),
+            ("precious", 0, 2)
+        );
+    }
+
+    #[test]
+    fn vgs_and_pvs_are_read() {
+        let vgs = vgs("vgs", VGS).unwrap();
+        assert_eq!(
+            (vgs.len(), vgs[0].vg_extent_size, vgs[0].vg_free),
+            (1, 4 << 20, 4_240_441_344)
+        );
+        assert_eq!(vgs[0].vg_tags, ["kdev.pool"]);
+        assert_eq!(pvs("pvs", PVS).unwrap()[0].pv_name, "/dev/ubda");
+    }
+
+    #[test]
+    fn an_empty_report_is_no_error() {
+        assert_eq!(lvs("lvs", LVS_OF_A_MISSING_VG).unwrap(), []);
+        assert_eq!(vgs("vgs", b"{\"report\": [{\"vg\": []}]}").unwrap(), []);
+    }
+
+    /// lvm 2.03.26 and later add the commands' messages.
+    #[test]
+    fn a_log_beside_the_report_is_passed_over() {
+        let text = String::from_utf8(LVS.to_vec()).unwrap();
+        let end = text.rfind('}').unwrap();
+        let with_log = format!("{}, \"log\": [{{\"log_seq_num\": \"1\"}}]}}", &text[..end]);
+        assert_eq!(lvs("lvs", with_log.as_bytes()).unwrap(), lvs("lvs", LVS).unwrap());
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("null")]
+    #[case("{}")]
+    #[case("  WARNING: something\n{\"report\": []}")]
+    #[case(r#"{"report": [{"lv": [{"lv_name": "a"}]}]}"#)]
+    #[case(r#"{"report": [{"lv": [{"lv_name":"a","lv_uuid":"","lv_dm_path":"","lv_tags":"","lv_size":"16.00m"}]}]}"#)]
+    fn what_cannot_be_read_is_an_error_with_the_command(#[case] text: &str) {
+        let message = lvs("lvs --some option", text.as_bytes()).unwrap_err().to_string();
+        assert!(message.contains("`lvs --some option`"), "{message}");
+    }
+}

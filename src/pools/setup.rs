@@ -1,5 +1,5 @@
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kdev_volumes_spec::{LV_NAME_BUDGET, check_lv_part, lv_name_cost};
 use serde_json::Map;
@@ -46,56 +46,51 @@ impl Pools {
         check_names(&new.name, &vg_name, &lv_prefix)?;
         // Nothing is checked against a name that may mean another disk a moment later.
         let device = fs::canonicalize(&new.device).map_err(|err| Error::io("find", &new.device, err))?;
-        let mut made = false;
-        let entry = pools_file::update(self.state.dir(), |pools| {
-            check_against(pools, &new.name, &vg_name, &device)?;
-            // Before the device, since a user who may not use LVM need not mend the device first.
-            if Group::exists(&vg_name)? {
-                return Err(bad(
-                    "VG name",
-                    &vg_name,
-                    "there is a VG of that name already; see `vgs`",
-                ));
-            }
-            blank::check(&device)?;
-            made = true;
-            lvm::make_group(&vg_name, &device)?;
-            let entry = PoolEntry {
-                pool_name: new.name.clone(),
-                device: new.device.display().to_string(),
-                created_at: clock::now(),
-                created_by: user_name(),
-                lvm_config: LvmEntry {
-                    pv: device.display().to_string(),
-                    vg_name: vg_name.clone(),
-                    lv_prefix,
-                    thin_provisioning: false,
-                    others: Map::new(),
-                },
-                others: Map::new(),
-            };
-            pools.insert(new.name.clone(), entry.clone());
-            Ok(entry)
-        });
-        if entry.is_err() && made {
-            undo(&vg_name, &device);
+        // All that can be refused is refused before anything is written, a directory of ours included.
+        check_against(&pools_file::read(self.state.dir())?, &new.name, &vg_name)?;
+        if Group::exists(&vg_name)? {
+            return Err(bad(
+                "VG name",
+                &vg_name,
+                "there is a VG of that name already; see `vgs`",
+            ));
         }
-        Ok(entry?.into())
-    }
-}
-
-/// The device was blank a moment ago, and all that has been written since is ours.
-fn undo(vg_name: &str, device: &Path) {
-    let unmade = match Group::exists(vg_name) {
-        Ok(true) => lvm::unmake_group(vg_name, device),
-        _ => Ok(()),
-    };
-    if let Err(err) = unmade.and_then(|()| blank::restore(device)) {
-        eprintln!(
-            "kdev: while taking back the setup of {}: {}",
-            device.display(),
-            err.chain()
-        );
+        blank::check(&device)?;
+        let entry = PoolEntry {
+            pool_name: new.name.clone(),
+            device: new.device.display().to_string(),
+            created_at: clock::now(),
+            created_by: user_name(),
+            lvm_config: LvmEntry {
+                pv: device.display().to_string(),
+                vg_name: vg_name.clone(),
+                lv_prefix,
+                thin_provisioning: false,
+                others: Map::new(),
+            },
+            others: Map::new(),
+        };
+        let mut made = false;
+        let written = pools_file::update(self.state.dir(), |pools| {
+            check_against(pools, &new.name, &vg_name)?;
+            // LVM looks at the device once more, exclusively, and writes to it only if it is blank still.
+            lvm::make_group(&vg_name, &device)?;
+            made = true;
+            pools.insert(new.name.clone(), entry.clone());
+            Ok(())
+        });
+        // If it was LVM that failed, it has written nothing, or what somebody else wrote meanwhile is there.
+        if written.is_err() && made {
+            if let Err(err) = lvm::unmake_group(&vg_name, &device).and_then(|()| blank::restore(&device)) {
+                eprintln!(
+                    "kdev: while taking back the setup of {}: {}",
+                    device.display(),
+                    err.chain()
+                );
+            }
+        }
+        written?;
+        Ok(entry.into())
     }
 }
 
@@ -133,22 +128,18 @@ fn check_names(pool: &str, vg_name: &str, lv_prefix: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_against(pools: &PoolEntries, name: &str, vg_name: &str, device: &Path) -> Result<()> {
-    let clash = pools.values().find(|entry| {
-        entry.pool_name == name
-            || entry.lvm_config.vg_name == vg_name
-            || Path::new(&entry.lvm_config.pv) == device
-    });
-    match clash {
-        Some(entry) if entry.pool_name == name || entry.lvm_config.vg_name == vg_name => {
-            Err(Error::PoolExists {
-                pool: entry.pool_name.clone(),
-                device: entry.device.clone(),
-            })
-        }
-        // Device names change between boots, so what the file says of a device is only a hint; a PV
-        // that is really there is refused when the device is looked at.
-        _ => Ok(()),
+/// What the file says of devices is no reason to refuse one: names change between boots, and a PV that
+/// is really there is found by looking at the device.
+fn check_against(pools: &PoolEntries, name: &str, vg_name: &str) -> Result<()> {
+    match pools
+        .values()
+        .find(|entry| entry.pool_name == name || entry.lvm_config.vg_name == vg_name)
+    {
+        Some(entry) => Err(Error::PoolExists {
+            pool: entry.pool_name.clone(),
+            device: entry.device.clone(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 use std::thread;
 
 use crate::scene::{Say, Scene, wait_until};
@@ -74,30 +75,20 @@ fn a_live_tests_devices_are_left_alone() {
 #[test]
 fn a_mounted_device_is_stuck_until_it_is_unmounted() {
     let scene = Scene::embedded();
-    let point = scene.path("mounted");
-    fs::create_dir(&point).unwrap();
-    let ready = scene.path("ready");
-    let mut child = scene
-        .child("waits_while_mounted")
-        .env("CHILD_MOUNT_POINT", &point)
-        .spawn()
-        .unwrap();
-    wait_until("the child has mounted", || {
-        assert_eq!(child.try_wait().unwrap(), None);
-        ready.exists()
-    });
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let point = scene.mount_point();
+    let mut child = scene.child("waits_while_mounted");
+    scene
+        .start_command(child.env("CHILD_MOUNT_POINT", &point.path))
+        .kill();
 
     let said = scene.kdev(&["pool", "cleanup"]).say();
-    let still = scene.records();
-    scene.program("umount").arg(&point).good();
     assert_eq!(said.code, Some(1));
     assert!(
-        said.err.contains(&format!("mounted on {}", point.display())),
+        said.err.contains(&format!("mounted on {}", point.path.display())),
         "{}",
         said.err
     );
+    let still = scene.records();
     assert_eq!(still.len(), 1, "what could not be removed stays on record");
     assert!(
         still[0]["failure"]["why"]
@@ -107,6 +98,7 @@ fn a_mounted_device_is_stuck_until_it_is_unmounted() {
         "{still:?}"
     );
 
+    drop(point);
     scene.kdev(&["pool", "cleanup"]).good();
     scene.assert_no_trace();
 }
@@ -114,19 +106,18 @@ fn a_mounted_device_is_stuck_until_it_is_unmounted() {
 #[test]
 fn a_test_that_leaves_its_volume_mounted_fails_and_says_where() {
     let scene = Scene::embedded();
-    let point = scene.path("mounted");
-    fs::create_dir(&point).unwrap();
+    let point = scene.mount_point();
     let said = scene
         .child("passes_while_mounted")
-        .env("CHILD_MOUNT_POINT", &point)
+        .env("CHILD_MOUNT_POINT", &point.path)
         .say();
-    scene.program("umount").arg(&point).good();
     assert_eq!(said.code, Some(101), "{}", said.out);
     assert!(
-        said.err.contains(&format!("mounted on {}", point.display())),
+        said.err.contains(&format!("mounted on {}", point.path.display())),
         "{}",
         said.err
     );
+    drop(point);
     scene.kdev(&["pool", "cleanup"]).good();
     scene.assert_no_trace();
 }
@@ -220,6 +211,39 @@ fn the_reaper_can_be_switched_off() {
     scene.start("waits").kill();
     scene.child("passes").env("KDEV_REAPER", "off").good();
     assert_eq!(scene.records().len(), 1);
+    scene.child("passes").good();
+    scene.assert_no_trace();
+}
+
+#[test]
+fn a_process_that_starts_does_not_wait_for_another_reaper() {
+    let scene = Scene::embedded();
+    scene.start("waits").kill();
+    // Somebody else holds the reaper's lock, until its standard input ends.
+    let lock = scene.state_dir().join("reaper.lock");
+    let mut reaper = scene
+        .program("flock")
+        .arg(&lock)
+        .arg("cat")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("the lock is held", || {
+        assert_eq!(reaper.try_wait().unwrap(), None);
+        scene
+            .program("flock")
+            .arg("--nonblock")
+            .arg(&lock)
+            .arg("true")
+            .say()
+            .code
+            == Some(1)
+    });
+    scene.child("passes").good();
+    let left = scene.records().len();
+    drop(reaper.stdin.take());
+    reaper.wait().unwrap();
+    assert_eq!(left, 1, "what the dead left is that reaper's business");
     scene.child("passes").good();
     scene.assert_no_trace();
 }

@@ -85,17 +85,18 @@ impl Scene {
         command
     }
 
-    /// Starts a child in a process group of its own and waits until it says that it is ready.
+    /// Starts a child and waits until it says that it is ready.
     pub(crate) fn start(&self, name: &str) -> Running {
-        let _ = fs::remove_file(self.path("ready"));
-        let child = self
-            .child(name)
-            .process_group(0)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut running = Running { child };
+        self.start_command(&mut self.child(name))
+    }
+
+    /// Does so for a child whose environment has been changed.
+    pub(crate) fn start_command(&self, child: &mut Command) -> Running {
         let ready = self.path("ready");
+        // It is there if an earlier child was ready.
+        let _ = fs::remove_file(&ready);
+        let child = child.process_group(0).stdout(Stdio::null()).spawn().unwrap();
+        let mut running = Running { child };
         wait_until("the child is ready", || {
             assert_eq!(
                 running.child.try_wait().unwrap(),
@@ -105,6 +106,13 @@ impl Scene {
             ready.exists()
         });
         running
+    }
+
+    /// A new directory, from which whatever is mounted there is unmounted when it is dropped.
+    pub(crate) fn mount_point(&self) -> MountPoint {
+        let path = self.path("mounted");
+        fs::create_dir(&path).unwrap();
+        MountPoint { path }
     }
 
     pub(crate) fn records(&self) -> Vec<Value> {
@@ -152,6 +160,25 @@ impl Drop for Running {
         // It may be dead already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// See [`Scene::mount_point`].
+pub(crate) struct MountPoint {
+    pub(crate) path: PathBuf,
+}
+
+impl MountPoint {
+    pub(crate) fn mount(self, device: &Path) -> Self {
+        Command::new("mount").arg(device).arg(&self.path).good();
+        self
+    }
+}
+
+impl Drop for MountPoint {
+    fn drop(&mut self) {
+        // A test that failed may have been before the mount.
+        let _ = Command::new("umount").arg(&self.path).output();
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::lvm::disk::{Mounted, Pool, run};
-use crate::scene::{Say, wait_until};
+use crate::lvm::disk::{Pool, run};
+use crate::scene::Say;
 
 #[test]
 fn the_next_process_removes_what_a_killed_test_left() {
@@ -95,13 +95,14 @@ fn a_mounted_volume_is_left_on_record_and_said_and_the_rest_goes() {
             .unwrap()
     };
     let path = of("test")["lv_path"].as_str().unwrap().to_owned();
-    let mounted = Mounted::new(Path::new(&path), pool.path("mounted"));
+    let mounted = pool.mount_point().mount(Path::new(&path));
     child.kill();
 
     let said = pool.kdev(&["pool", "cleanup"]).say();
     assert_eq!(said.code, Some(1));
     assert!(
-        said.err.contains(&format!("mounted on {}", mounted.0.display())),
+        said.err
+            .contains(&format!("mounted on {}", mounted.path.display())),
         "{}",
         said.err
     );
@@ -162,16 +163,9 @@ fn room_that_the_dead_hold_is_room() {
     child.kill();
     // 96 MiB hold one such test at a time. Without the constructor's help, the allocation itself reaps.
     let mut second = pool.child("waits_after_unmounting");
-    let ready = pool.path("ready");
-    fs::remove_file(&ready).unwrap();
-    let mut second = second.env("KDEV_REAPER", "off").spawn().unwrap();
-    wait_until("the second test has volumes", || {
-        assert_eq!(second.try_wait().unwrap(), None);
-        ready.exists()
-    });
+    let second = pool.start_command(second.env("KDEV_REAPER", "off"));
     assert_eq!(pool.lvs().len(), 2);
-    second.kill().unwrap();
-    second.wait().unwrap();
+    second.kill();
     pool.kdev(&["pool", "cleanup"]).good();
     pool.assert_no_trace();
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -125,22 +125,4 @@ impl Drop for Pool {
 /// Runs a program that must succeed, and returns its output.
 pub(crate) fn run(program: &str, args: &[impl AsRef<std::ffi::OsStr>]) -> String {
     Command::new(program).args(args).good()
-}
-
-/// Mounts a device until dropped.
-pub(crate) struct Mounted(pub(crate) PathBuf);
-
-impl Mounted {
-    pub(crate) fn new(device: &Path, point: PathBuf) -> Self {
-        fs::create_dir_all(&point).unwrap();
-        run("mount", &[device, &point]);
-        Self(point)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // A test that failed may have been before the mount.
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }

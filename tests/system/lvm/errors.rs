@@ -94,19 +94,18 @@ fn a_pool_whose_vg_is_gone_is_an_error_that_says_so() {
 #[test]
 fn a_test_whose_volume_is_busy_at_the_end_fails_and_says_who_has_it() {
     let pool = Pool::new(256);
-    let point = pool.path("mounted");
-    std::fs::create_dir(&point).unwrap();
+    let point = pool.mount_point();
     let said = pool
         .child("passes_while_mounted")
-        .env("CHILD_MOUNT_POINT", &point)
+        .env("CHILD_MOUNT_POINT", &point.path)
         .say();
-    pool.program("umount").arg(&point).good();
     assert_eq!(said.code, Some(101), "{}", said.out);
     assert!(
-        said.err.contains(&format!("mounted on {}", point.display())),
+        said.err.contains(&format!("mounted on {}", point.path.display())),
         "{}",
         said.err
     );
+    drop(point);
     assert_eq!(pool.records().len(), 1);
     pool.kdev(&["pool", "cleanup"]).good();
     pool.assert_no_trace();

@@ -2,7 +2,7 @@
 
 use std::io::SeekFrom;
 
-use crate::lvm::disk::{Disk, Mounted, Pool, run};
+use crate::lvm::disk::{Disk, Pool, run};
 use crate::scene::{Say, Scene};
 
 /// Tries to make a pool of the disk; it must be refused, with nothing written. Returns what was said.
@@ -20,7 +20,12 @@ fn refused(disk: &Disk, device: &str) -> String {
             .good()
             .starts_with("no pool is set up")
     );
-    assert!(said.err.contains(&format!("`{device}`")), "{}", said.err);
+    assert!(
+        said.err
+            .contains(&format!("`{device}` was refused and not written to")),
+        "{}",
+        said.err
+    );
     said.err
 }
 
@@ -40,18 +45,18 @@ fn a_mounted_disk_is_refused() {
     let disk = Disk::new(64);
     run("mkfs.ext4", &["-q", disk.name()]);
     let scene = Scene::embedded();
-    let mounted = Mounted::new(&disk.device, scene.path("mounted"));
+    let mounted = scene.mount_point().mount(&disk.device);
     let said = scene
         .kdev(&["pool", "setup", &format!("--device={}", disk.name())])
         .say();
     assert_eq!(said.code, Some(1));
     assert!(
         said.err
-            .contains(&format!("in use: mounted on {}", mounted.0.display())),
+            .contains(&format!("in use: mounted on {}", mounted.path.display())),
         "{}",
         said.err
     );
-    std::fs::write(mounted.0.join("still"), "here").unwrap();
+    std::fs::write(mounted.path.join("still"), "here").unwrap();
 }
 
 #[test]
@@ -174,6 +179,44 @@ fn a_name_that_is_taken_is_refused_before_the_disk_is_looked_at() {
         said.err
     );
     assert!(disk.content() == before);
+}
+
+#[test]
+fn a_setup_that_cannot_be_written_down_is_taken_back() {
+    let disk = Disk::new(64);
+    let before = disk.content();
+    let scene = Scene::embedded();
+    let full = scene.mount_point();
+    run(
+        "mount",
+        &[
+            "-t",
+            "tmpfs",
+            "-o",
+            "size=4k",
+            "tmpfs",
+            full.path.to_str().unwrap(),
+        ],
+    );
+    std::fs::write(full.path.join("full"), [1; 4096]).unwrap();
+    let vg = format!("full-{}", std::process::id());
+    let said = scene
+        .kdev(&[
+            "pool",
+            "setup",
+            &format!("--device={}", disk.name()),
+            &format!("--vg-name={vg}"),
+        ])
+        .env("KDEV_STATE_DIR", &full.path)
+        .say();
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains("could not write") && said.err.contains("No space left"),
+        "{}",
+        said.err
+    );
+    assert!(!run("vgs", &["--noheadings", "-o", "vg_name"]).contains(&vg));
+    assert!(disk.content() == before, "the disk is blank again, to the byte");
 }
 
 #[test]
