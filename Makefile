@@ -25,6 +25,8 @@ test: lint test-host test-bed
 
 test-host: tools
 	cargo nextest run --workspace --features cli --no-fail-fast
+	# As threads of one process too, where annotated tests take turns.
+	cargo test -p annotated-suite --quiet
 	cargo test --workspace --features cli --doc --quiet
 
 test-bed: tools

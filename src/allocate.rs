@@ -42,8 +42,11 @@ const ATTEMPTS: usize = 16;
 /// Makes the volumes of one session, all of them or none.
 pub(crate) fn allocate(pool: &Pool, spec: &Spec, request: Request) -> Result<Session> {
     match attempt(pool, spec, &request) {
-        // What the dead hold is room too.
-        Err(Error::NoSpace { .. }) if reap::reap_pool(pool)? > 0 => attempt(pool, spec, &request),
+        Err(Error::NoSpace { .. }) => {
+            // What the dead hold is room too, and so is what another reaper frees while we wait for it.
+            reap::reap_pool(pool)?.tell();
+            attempt(pool, spec, &request)
+        }
         done => done,
     }
 }
@@ -133,10 +136,12 @@ fn claim(
             session: SessionId::new()?,
             owner: owner.clone(),
         };
-        let lease = state.update(|records| {
-            let Some(lease) = Lease::take(state.dir(), &tag)? else {
-                return Ok(None);
-            };
+        let mut lease = None;
+        let written = state.update(|records| {
+            lease = Lease::take(state.dir(), &tag)?;
+            if lease.is_none() {
+                return Ok(());
+            }
             let new = NewRecords {
                 tag: &tag,
                 here,
@@ -151,10 +156,16 @@ fn claim(
                     .iter()
                     .map(|volume| new.record(tag.session.lv_name(pool.lv_prefix(), volume.name()), volume)),
             );
-            Ok(Some(lease))
-        })?;
-        if lease.is_some() {
-            return Ok((tag, lease));
+            Ok(())
+        });
+        match (written, lease) {
+            (Ok(()), None) => {}
+            (Ok(()), lease) => return Ok((tag, lease)),
+            (Err(err), lease) => {
+                // There are no records that need it. What stopped them is what is reported.
+                let _ = lease.map(Lease::end);
+                return Err(err);
+            }
         }
     }
     let taken = std::io::Error::other("every name that was tried is taken");

@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Invocation {
     program: PathBuf,
     args: Vec<OsString>,
+    patience: Duration,
 }
 
 /// How a program ended and what it wrote, the two streams apart.
@@ -46,6 +47,7 @@ impl Invocation {
             Some(program) => Ok(Self {
                 program,
                 args: Vec::new(),
+                patience: PATIENCE,
             }),
             None => Err(Error::NotInstalled {
                 program,
@@ -88,7 +90,7 @@ impl Invocation {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let (stdout, stderr) = drain(&mut child, &self.as_typed()).map_err(failed)?;
+        let (stdout, stderr) = drain(&mut child, &self.as_typed(), self.patience).map_err(failed)?;
         let status = child.wait().map_err(failed)?;
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
         Ok(Finished {
@@ -148,12 +150,12 @@ fn quoted(word: &OsStr) -> String {
 }
 
 /// Reads both pipes to their ends, as they fill: a program that waits for one of them never ends.
-fn drain(child: &mut Child, command: &str) -> io::Result<(Vec<u8>, Vec<u8>)> {
+fn drain(child: &mut Child, command: &str, patience: Duration) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let pid = child.id();
     let mut stdout = child.stdout.take();
     let mut stderr = child.stderr.take();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut deadline = Some(Instant::now() + PATIENCE);
+    let mut deadline = Some(Instant::now() + patience);
     while stdout.is_some() || stderr.is_some() {
         let (out_ready, err_ready) = wait_for(
             stdout.as_ref().map(AsFd::as_fd),
@@ -168,15 +170,14 @@ fn drain(child: &mut Child, command: &str) -> io::Result<(Vec<u8>, Vec<u8>)> {
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             deadline = None;
-            ask_to_stop(pid, command);
+            ask_to_stop(pid, command, patience);
         }
     }
     Ok((out, err))
 }
 
-fn ask_to_stop(pid: u32, command: &str) {
-    let seconds = PATIENCE.as_secs();
-    eprintln!("kdev: `{command}` (pid {pid}) has taken {seconds} s; asked it to stop, and waiting for it");
+fn ask_to_stop(pid: u32, command: &str, patience: Duration) {
+    eprintln!("kdev: `{command}` (pid {pid}) has taken {patience:?}; asked it to stop, and waiting for it");
     let pid = i32::try_from(pid).expect("a pid is a positive i32");
     // It may have ended just now; it is waited for in any case.
     let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
@@ -249,6 +250,16 @@ mod tests {
         assert_eq!(
             message,
             "`sh -c 'echo '\\''no such VG'\\'' >&2; exit 5'` ended with exit status 5: no such VG"
+        );
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_asked_to_stop_and_not_killed() {
+        let mut slow = Invocation::new("sleep", "coreutils").unwrap().arg("infinity");
+        slow.patience = Duration::from_millis(1);
+        assert_eq!(
+            slow.finish().unwrap().status.signal(),
+            Some(Signal::SIGTERM as i32)
         );
     }
 

@@ -125,7 +125,7 @@ pub enum Error {
     },
 
     /// The user may not do that.
-    #[error("{doing} needs root (run the tests as root, for example with `sudo -E cargo nextest run`)")]
+    #[error("{doing} needs root (run it as root, for example `sudo -E cargo nextest run`)")]
     NotRoot {
         /// What was to be done.
         doing: &'static str,

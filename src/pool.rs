@@ -1,7 +1,7 @@
 use std::env;
+use std::sync::Once;
 
 use kdev_volumes_spec::Bytes;
-use once_cell::sync::OnceCell;
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
@@ -172,8 +172,8 @@ pub(crate) fn no_pool<'a>(name: &str, dir: &StateDir, known: impl Iterator<Item 
 
 /// A developer who forgot to name a pool should learn it from the first test, not from a full disk.
 fn say_once_that_this_is_the_default(dir: &LoopDir) {
-    static SAID: OnceCell<()> = OnceCell::new();
-    SAID.get_or_init(|| {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
         eprintln!(
             "kdev: {POOL_VARIABLE} is not set, so volumes are loop devices over sparse files in `{}` (`kdev pool setup --help` tells of real ones)",
             dir.path().display()

@@ -82,11 +82,9 @@ pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
     sweep(state, survey(state, &vgs, true)?, &Wish::Orphans)
 }
 
-/// Removes what the dead left in one pool; returns how many volumes went. Waits for a reaper that is at work.
-pub(crate) fn reap_pool(pool: &Pool) -> Result<usize> {
-    let reaped = cleanup(pool.state(), Some(pool.name()), &Wish::Orphans)?;
-    reaped.tell();
-    Ok(reaped.removed.len())
+/// Removes what the dead left in one pool. Waits for a reaper that is at work.
+pub(crate) fn reap_pool(pool: &Pool) -> Result<Reaped> {
+    cleanup(pool.state(), Some(pool.name()), &Wish::Orphans)
 }
 
 /// Removes the orphans of one pool, or of all, and the kept volumes that are wished away.

@@ -91,6 +91,26 @@ fn a_state_directory_that_cannot_be_made_is_named() {
 }
 
 #[test]
+fn a_state_directory_that_is_full_leaves_no_lease() {
+    let scene = Scene::embedded();
+    let full = scene.mount_point();
+    scene
+        .program("mount")
+        .args(["-t", "tmpfs", "-o", "size=8k", "tmpfs"])
+        .arg(&full.path)
+        .good();
+    fs::write(full.path.join("full"), [1; 4096]).unwrap();
+    let said = scene.child("passes").env("KDEV_STATE_DIR", &full.path).say();
+    assert_eq!(said.code, Some(101));
+    assert!(
+        said.err.contains("lv-state.json") && said.err.contains("No space left"),
+        "{}",
+        said.err
+    );
+    assert_eq!(fs::read_dir(full.path.join("leases")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_state_file_of_a_later_version_is_not_written() {
     let scene = Scene::embedded();
     fs::create_dir_all(scene.state_dir()).unwrap();
