@@ -2,8 +2,8 @@
 
 use std::env;
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
 use std::process::Command;
 
 use annotated_suite::{Stamped, text};
@@ -67,13 +67,21 @@ fn a_session_holds_all_volumes_in_order(volumes: Session) {
 /// A test that only reads the environment, as a C program or a shell script would.
 #[kdev_volumes(test = "16M")]
 #[test]
-fn the_environment_alone_is_enough() {
+fn the_environment_alone_is_enough() -> std::io::Result<()> {
     let device = env::var("TEST_DEV").unwrap();
-    assert!(Path::new(&device).exists());
+    let mine = format!("process {}", std::process::id());
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&device)?
+        .write_all(mine.as_bytes())?;
     assert!(
         env::var_os("SCRATCH_DEV").is_none(),
         "this test has no scratch device"
     );
+    let mut found = vec![0; mine.len()];
+    fs::File::open(&device)?.read_exact(&mut found)?;
+    assert_eq!(String::from_utf8_lossy(&found), mine);
+    Ok(())
 }
 
 /// No signature of an earlier test is left on a new volume.

@@ -60,15 +60,21 @@ fn xfs_is_clean_after_unmount(scratch: &Volume) -> Result<(), Box<dyn Error>> {
 /// A full file system says so, and is whole after.
 #[kdev_volumes(test = "16M")]
 #[test]
-fn a_full_filesystem_says_enospc(test: Volume) {
+fn a_full_filesystem_says_enospc(test: Volume) -> Result<(), Box<dyn Error>> {
     Stamped::new(&test).check();
     let device = text(test.path());
     run("mkfs.ext4", &["-q", "-F", device]);
     let mounted = Mounted::new(device);
+    write_and_sync(&mounted.file("whose"), test.lv_name())?;
     let err = write_and_sync(&mounted.file("large"), &"x".repeat(17 << 20)).unwrap_err();
     assert_eq!(err.kind(), ErrorKind::StorageFull);
     drop(mounted);
     run("e2fsck", &["-f", "-n", device]);
+    assert_eq!(
+        fs::read_to_string(Mounted::new(device).file("whose"))?,
+        test.lv_name()
+    );
+    Ok(())
 }
 
 /// An ext4 file system with its journal on a device of its own.
@@ -104,10 +110,11 @@ fn ext4_takes_an_external_journal(test: Volume, journal: Volume) -> Result<(), B
 /// What a test destroys on its volume is its own.
 #[kdev_volumes(test = "64M")]
 #[test]
-fn a_destroyed_superblock_is_restored_from_its_copy(test: Volume) {
+fn a_destroyed_superblock_is_restored_from_its_copy(test: Volume) -> Result<(), Box<dyn Error>> {
     tell(&test);
     let device = text(test.path());
     run("mkfs.ext4", &["-q", "-F", "-b", "1024", device]);
+    write_and_sync(&Mounted::new(device).file("whose"), test.lv_name())?;
     run(
         "dd",
         &[
@@ -132,4 +139,9 @@ fn a_destroyed_superblock_is_restored_from_its_copy(test: Volume) {
         String::from_utf8_lossy(&fixed.stdout)
     );
     run("e2fsck", &["-f", "-n", device]);
+    assert_eq!(
+        fs::read_to_string(Mounted::new(device).file("whose"))?,
+        test.lv_name()
+    );
+    Ok(())
 }
