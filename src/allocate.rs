@@ -67,7 +67,7 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
 
     // The lease and the records come before the volumes: dying between the two leaves records without
     // volumes, which a reaper forgives. The other order leaves volumes that nobody owns.
-    let (tag, mut lease) = claim(pool, spec, &backend, request)?;
+    let (tag, lease) = claim(pool, spec, &backend, request)?;
     let wanted: Vec<Named> = spec
         .volumes()
         .iter()
@@ -78,11 +78,12 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
             size,
         })
         .collect();
-    let made = backend.make(&wanted, &tag).and_then(|made| {
+    let made = backend.make(&wanted, &tag, &lease).and_then(|made| {
         let made = in_order(made, &wanted)?;
         confirm(pool, &made)?;
         Ok(made)
     });
+    let mut lease = Some(lease);
     match made {
         Ok(made) => Ok(Session::new(
             Claim {
@@ -122,12 +123,7 @@ fn rounded(spec: &Spec, backend: &Backend) -> Result<Vec<Bytes>> {
 }
 
 /// Takes a lease under a new name and writes the records, in one step that nobody can come between.
-fn claim(
-    pool: &Pool,
-    spec: &Spec,
-    backend: &Backend,
-    request: &Request,
-) -> Result<(OwnerTag, Option<Lease>)> {
+fn claim(pool: &Pool, spec: &Spec, backend: &Backend, request: &Request) -> Result<(OwnerTag, Lease)> {
     let owner = Owner::myself()?;
     let here = Here::get()?;
     let state = pool.state();
@@ -160,7 +156,7 @@ fn claim(
         });
         match (written, lease) {
             (Ok(()), None) => {}
-            (Ok(()), lease) => return Ok((tag, lease)),
+            (Ok(()), Some(lease)) => return Ok((tag, lease)),
             (Err(err), lease) => {
                 // There are no records that need it. What stopped them is what is reported.
                 let _ = lease.map(Lease::end);

@@ -4,6 +4,7 @@ use kdev_volumes_spec::Bytes;
 
 use crate::error::Result;
 use crate::holders::holders;
+use crate::lease::Lease;
 use crate::loops::{self, LoopDevice, LoopDir};
 use crate::lvm::{Group, Lv};
 use crate::owner::OwnerTag;
@@ -69,11 +70,11 @@ impl Backend {
     }
 
     /// Makes all the volumes, or fails; then some of them may be there.
-    pub(crate) fn make(&self, wanted: &[Named], tag: &OwnerTag) -> Result<Vec<Made>> {
+    pub(crate) fn make(&self, wanted: &[Named], tag: &OwnerTag, lease: &Lease) -> Result<Vec<Made>> {
         match self {
             Self::Lvm(group) => {
                 for volume in wanted {
-                    group.create(&volume.lv_name, volume.size, tag)?;
+                    group.create(&volume.lv_name, volume.size, tag, lease)?;
                 }
                 let lvs = group.volumes()?;
                 Ok(lvs

@@ -1,6 +1,7 @@
 //! The one place that starts programs.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -25,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Invocation {
     program: PathBuf,
     args: Vec<OsString>,
+    lock: Option<File>,
     patience: Duration,
 }
 
@@ -47,6 +49,7 @@ impl Invocation {
             Some(program) => Ok(Self {
                 program,
                 args: Vec::new(),
+                lock: None,
                 patience: PATIENCE,
             }),
             None => Err(Error::NotInstalled {
@@ -68,6 +71,15 @@ impl Invocation {
         self
     }
 
+    /// Lets the program hold a lock on, for as long as it runs, should we die meanwhile.
+    ///
+    /// The locked file becomes its standard input: lvm closes every other descriptor that it is given.
+    /// The file has been written by us, so that there is nothing to read after where we are in it.
+    pub(crate) fn holding(mut self, locked: File) -> Self {
+        self.lock = Some(locked);
+        self
+    }
+
     /// Runs the program to its end, whatever its exit status.
     ///
     /// It has no input to be asked on, an environment of its own, and a process group of its own, so
@@ -76,6 +88,10 @@ impl Invocation {
     /// which LVM heeds where it is safe, and is waited for.
     pub(crate) fn finish(&self) -> Result<Finished> {
         let failed = |source| Error::io("run", &self.program, source);
+        let stdin = match &self.lock {
+            Some(locked) => locked.try_clone().map_err(failed)?.into(),
+            None => Stdio::null(),
+        };
         let mut child = Command::new(&self.program)
             .args(&self.args)
             .env_clear()
@@ -84,7 +100,7 @@ impl Invocation {
             // The caller's open files are closed for lvm and are no business of its warnings.
             .env("LVM_SUPPRESS_FD_WARNINGS", "1")
             .current_dir("/")
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)

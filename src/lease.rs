@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
@@ -48,6 +48,14 @@ impl Lease {
             Err(err) if err.kind() == ErrorKind::NotFound => (LeaseState::Missing, None),
             Err(_) => (LeaseState::Unreadable, None),
         }
+    }
+
+    /// Returns the lock for a program that works on the session: it is free when both of us are gone.
+    pub(crate) fn shared(&self) -> Result<File> {
+        self.lock
+            .file()
+            .try_clone()
+            .map_err(|err| Error::io("share the lease", &self.path, err))
     }
 
     /// Removes the file and then gives up the lock.

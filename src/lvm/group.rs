@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use kdev_volumes_spec::Bytes;
 
 use crate::error::{Error, Result};
+use crate::lease::Lease;
 use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
 use crate::lvm::{KEPT_TAG, POOL_TAG, reading, writing};
 use crate::owner::OwnerTag;
@@ -67,13 +68,15 @@ impl Group {
 
     /// Makes an LV that carries its owner's tag from its first metadata commit on.
     ///
-    /// LVM wipes what signatures it finds and the first 4 KiB.
-    pub(crate) fn create(&self, lv_name: &str, size: Bytes, tag: &OwnerTag) -> Result<()> {
+    /// LVM wipes what signatures it finds and the first 4 KiB. It holds the lease too: if we die, the
+    /// session is not dead before LVM is done, so nobody looks for the LV too early.
+    pub(crate) fn create(&self, lv_name: &str, size: Bytes, tag: &OwnerTag, lease: &Lease) -> Result<()> {
         writing("lvcreate")?
             .args(["--yes", "--wipesignatures", "y", "--zero", "y"])
             .args(["--size", &format!("{}b", size.get()), "--name", lv_name])
             .args(["--addtag", &tag.to_string()])
             .arg(&self.name)
+            .holding(lease.shared()?)
             .run()?;
         Ok(())
     }

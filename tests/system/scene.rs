@@ -108,6 +108,18 @@ impl Scene {
         running
     }
 
+    /// Starts a child that never says that it is ready.
+    #[cfg(feature = "test-bed")]
+    pub(crate) fn start_without_waiting(&self, name: &str) -> Running {
+        let child = self
+            .child(name)
+            .process_group(0)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Running { child }
+    }
+
     /// A new directory, from which whatever is mounted there is unmounted when it is dropped.
     pub(crate) fn mount_point(&self) -> MountPoint {
         let path = self.path("mounted");

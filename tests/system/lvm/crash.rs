@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::lvm::disk::{Pool, run};
-use crate::scene::Say;
+use crate::scene::{Say, wait_until};
 
 #[test]
 fn the_next_process_removes_what_a_killed_test_left() {
@@ -167,5 +167,48 @@ fn room_that_the_dead_hold_is_room() {
     assert_eq!(pool.lvs().len(), 2);
     second.kill();
     pool.kdev(&["pool", "cleanup"]).good();
+    pool.assert_no_trace();
+}
+
+/// While this lives, udev handles no event, so that LVM waits for it in the middle of its work.
+struct UdevAtRest;
+
+impl UdevAtRest {
+    fn new() -> Self {
+        run("udevadm", &["control", "--stop-exec-queue"]);
+        Self
+    }
+}
+
+impl Drop for UdevAtRest {
+    fn drop(&mut self) {
+        run("udevadm", &["control", "--start-exec-queue"]);
+    }
+}
+
+#[test]
+fn an_lvcreate_that_outlives_its_owner_holds_the_lease() {
+    let pool = Pool::new(256);
+    let udev = UdevAtRest::new();
+    let child = pool.start_without_waiting("passes");
+    let made = || run("lvs", &["--readonly", "--noheadings", "-o", "lv_name", &pool.vg]);
+    wait_until("LVM has made the volume", || !made().trim().is_empty());
+    child.kill();
+    let [lease] = pool.leases().try_into().unwrap();
+    let is_free = || {
+        pool.program("flock")
+            .arg("--nonblock")
+            .arg(&lease)
+            .arg("true")
+            .say()
+            .code
+            == Some(0)
+    };
+    assert!(!is_free(), "the test is dead, and LVM still works for it");
+    drop(udev);
+    wait_until("LVM is done", is_free);
+
+    let cleaned = pool.kdev(&["pool", "cleanup"]).good();
+    assert!(cleaned.starts_with("removed kdev-"), "{cleaned}");
     pool.assert_no_trace();
 }
