@@ -69,7 +69,9 @@ impl Session {
     /// Returns the environment variables that tell a program of the volumes, taken out or not.
     ///
     /// ```no_run
-    /// # let session = kdev_volumes::Pool::embedded()?.allocate(todo!())?;
+    /// # use kdev_volumes::{Pool, Spec, VolumeSpec};
+    /// # let spec = Spec::new([VolumeSpec::new("test", "1G".parse()?)?])?;
+    /// let session = Pool::from_env()?.allocate(&spec)?;
     /// std::process::Command::new("./check").envs(session.envs()).status();
     /// # Ok::<(), kdev_volumes::Error>(())
     /// ```

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 
+use crate::errors::a_volume_left_mounted_fails_the_test;
 use crate::scene::{Say, Scene, wait_until};
 
 /// Which loop devices are attached to volumes of that session's owner, by what the kernel says.
@@ -105,21 +106,7 @@ fn a_mounted_device_is_stuck_until_it_is_unmounted() {
 
 #[test]
 fn a_test_that_leaves_its_volume_mounted_fails_and_says_where() {
-    let scene = Scene::embedded();
-    let point = scene.mount_point();
-    let said = scene
-        .child("passes_while_mounted")
-        .env("CHILD_MOUNT_POINT", &point.path)
-        .say();
-    assert_eq!(said.code, Some(101), "{}", said.out);
-    assert!(
-        said.err.contains(&format!("mounted on {}", point.path.display())),
-        "{}",
-        said.err
-    );
-    drop(point);
-    scene.kdev(&["pool", "cleanup"]).good();
-    scene.assert_no_trace();
+    a_volume_left_mounted_fails_the_test(&Scene::embedded());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
-use crate::scene::{Say, Scene};
+use crate::scene::{Said, Say, Scene};
 
 #[test]
 fn a_pool_that_is_not_set_up_is_an_error_that_says_how_to_make_it() {
@@ -42,26 +42,49 @@ fn a_bad_keep_policy_is_an_error_before_anything_is_made() {
     assert!(!scene.state_dir().exists());
 }
 
-#[test]
-fn without_root_the_error_says_what_to_do() {
-    let scene = Scene::embedded();
-    // Where another user can reach it.
+/// Runs an annotated test as another user, who may write to the scene.
+pub(crate) fn passes_as_nobody(scene: &Scene) -> Said {
+    let nobody = 65534;
     let program = scene.path("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     fs::set_permissions(scene.path(""), fs::Permissions::from_mode(0o777)).unwrap();
-    let nobody = 65534;
-    let said = scene
-        .program(&program)
+    let mut command = scene.program(&program);
+    command
         .args(["--exact", "children::passes", "--ignored", "--nocapture"])
         .uid(nobody)
-        .gid(nobody)
-        .say();
+        .gid(nobody);
+    command.say()
+}
+
+#[test]
+fn without_root_the_error_says_what_to_do() {
+    let scene = Scene::embedded();
+    let said = passes_as_nobody(&scene);
     assert_eq!(said.code, Some(101));
     assert!(
         said.err.contains("needs root") && said.err.contains("sudo -E"),
         "{}",
         said.err
     );
+    scene.assert_no_trace();
+}
+
+/// A test passes and leaves its volume mounted: it fails, says where, and the volume goes later.
+pub(crate) fn a_volume_left_mounted_fails_the_test(scene: &Scene) {
+    let point = scene.mount_point();
+    let said = scene
+        .child("passes_while_mounted")
+        .env("CHILD_MOUNT_POINT", &point.path)
+        .say();
+    assert_eq!(said.code, Some(101), "{}", said.out);
+    assert!(
+        said.err.contains(&format!("mounted on {}", point.path.display())),
+        "{}",
+        said.err
+    );
+    drop(point);
+    assert_eq!(scene.records().len(), 1);
+    scene.kdev(&["pool", "cleanup"]).good();
     scene.assert_no_trace();
 }
 

@@ -1,7 +1,9 @@
 //! What can be wrong with a pool: a clear error with its remedy, and no trace.
 
-use std::os::unix::process::CommandExt;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
+use crate::errors::{a_volume_left_mounted_fails_the_test, passes_as_nobody};
 use crate::lvm::disk::Pool;
 use crate::scene::Say;
 
@@ -59,19 +61,11 @@ fn without_lvm2_the_error_names_the_package() {
 #[test]
 fn without_root_lvm_is_not_even_asked() {
     let pool = Pool::new(256);
-    let program = pool.path("program");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    for path in [pool.path(""), pool.state_dir()] {
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    }
     let file = pool.state_dir().join("device-pool.json");
-    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-    let said = pool
-        .program(&program)
-        .args(["--exact", "children::passes", "--ignored", "--nocapture"])
-        .uid(65534)
-        .gid(65534)
-        .say();
+    for (path, mode) in [(pool.state_dir(), 0o777), (file, 0o644)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let said = passes_as_nobody(&pool);
     assert_eq!(said.code, Some(101));
     assert!(
         said.err.contains("using LVM needs root") && said.err.contains("sudo -E"),
@@ -94,19 +88,6 @@ fn a_pool_whose_vg_is_gone_is_an_error_that_says_so() {
 #[test]
 fn a_test_whose_volume_is_busy_at_the_end_fails_and_says_who_has_it() {
     let pool = Pool::new(256);
-    let point = pool.mount_point();
-    let said = pool
-        .child("passes_while_mounted")
-        .env("CHILD_MOUNT_POINT", &point.path)
-        .say();
-    assert_eq!(said.code, Some(101), "{}", said.out);
-    assert!(
-        said.err.contains(&format!("mounted on {}", point.path.display())),
-        "{}",
-        said.err
-    );
-    drop(point);
-    assert_eq!(pool.records().len(), 1);
-    pool.kdev(&["pool", "cleanup"]).good();
+    a_volume_left_mounted_fails_the_test(&pool);
     pool.assert_no_trace();
 }
