@@ -27,8 +27,8 @@ impl Pool {
     /// # Errors
     ///
     /// [`Error::NoSpace`], [`Error::NotRoot`], [`Error::NotInstalled`], [`Error::NoDeviceMapper`] or
-    /// [`Error::NoLoop`] if the host cannot; [`Error::NotOurs`] if the VG is missing or is not marked
-    /// as a pool; [`Error::Variable`] if `KDEV_KEEP` is not understood; [`Error::Command`] for what
+    /// [`Error::NoLoop`] if the host cannot; [`Error::Missing`] or [`Error::NotOurs`] if the VG is not
+    /// there or is not marked as a pool; [`Error::Variable`] if `KDEV_KEEP` is not understood; [`Error::Command`] for what
     /// else LVM said. In each case no volume, record or lease is left; if one could not be removed
     /// again, standard error says so.
     pub fn allocate(&self, spec: &Spec) -> Result<Session> {
@@ -128,10 +128,7 @@ fn claim(pool: &Pool, spec: &Spec, backend: &Backend, request: &Request) -> Resu
     let here = Here::get()?;
     let state = pool.state();
     for _ in 0..ATTEMPTS {
-        let tag = OwnerTag {
-            session: SessionId::new()?,
-            owner: owner.clone(),
-        };
+        let tag = OwnerTag::new(SessionId::new()?, owner.clone());
         let mut lease = None;
         let written = state.update(|records| {
             lease = Lease::take(state.dir(), &tag)?;
@@ -177,9 +174,9 @@ fn in_order(made: Vec<Made>, wanted: &[Named]) -> Result<Vec<Made>> {
             let found = made
                 .iter_mut()
                 .find(|made| made.as_ref().is_some_and(|made| made.lv_name == volume.lv_name));
-            found.and_then(Option::take).ok_or_else(|| Error::NotOurs {
+            found.and_then(Option::take).ok_or_else(|| Error::Missing {
                 what: format!("LV `{}`", volume.lv_name),
-                why: "it was made and is not there (did somebody remove it?)".to_owned(),
+                hint: "it was made; did somebody remove it?",
             })
         })
         .collect()

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
@@ -117,7 +118,8 @@ impl Backend {
         }
     }
 
-    /// Makes sure that volumes stay when this process is gone, and when the records are lost.
+    /// Makes sure that volumes stay when this process is gone. An LV says so itself, should the records
+    /// be lost; of a loop device only its record tells.
     pub(crate) fn keep(&self, volumes: &[(&str, Option<&LoopDevice>)], tag: &OwnerTag) -> Result<()> {
         match self {
             Self::Lvm(group) => {
@@ -181,6 +183,12 @@ fn leftover(volume: &Named, said: String) -> Leftover {
         lv_name: volume.lv_name.clone(),
         path: volume.path.clone(),
         why,
+    }
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ({}): {}", self.lv_name, self.path.display(), self.why)
     }
 }
 

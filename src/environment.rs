@@ -59,9 +59,10 @@ impl Drop for Exported<'_> {
 }
 
 fn set((name, value): (String, Option<OsString>)) {
-    // SAFETY: only one annotated test of this process runs at a time. Under nextest it is the only test
-    // of its process, and has not started a thread yet. Under plain `cargo test`, tests without our
-    // attribute may run beside it, and the documentation tells them not to read the environment.
+    // SAFETY: no other thread may use the environment meanwhile. Annotated tests of one process take
+    // turns. Under nextest a test is the only one of its process, and no thread of its own runs yet; one
+    // that it leaves behind, and under plain `cargo test` tests without our attribute, must keep off the
+    // environment: the README ("Limits") and the macro's page say so.
     unsafe {
         match value {
             Some(value) => env::set_var(name, value),

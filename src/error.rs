@@ -108,6 +108,15 @@ pub enum Error {
         volumes: Vec<String>,
     },
 
+    /// A VG or LV that should be there.
+    #[error("{what} is not there ({hint})")]
+    Missing {
+        /// The VG or LV.
+        what: String,
+        /// Where to look.
+        hint: &'static str,
+    },
+
     /// A VG or LV without our tags; nothing of ours touches it.
     #[error("{what} is not ours and was not touched: {why}")]
     NotOurs {
@@ -120,7 +129,7 @@ pub enum Error {
     /// Volumes that could not be removed. They stay on record.
     #[error("could not remove {} (they stay on record, and `kdev pool cleanup` tries again)", volumes.join("; "))]
     Busy {
-        /// Each volume's path, with what was found to hold it.
+        /// Each volume's name and path, with what was found to hold it.
         volumes: Vec<String>,
     },
 

@@ -52,10 +52,7 @@ pub(crate) fn all_gone(left: &[Leftover]) -> Result<()> {
     match left {
         [] => Ok(()),
         _ => Err(Error::Busy {
-            volumes: left
-                .iter()
-                .map(|left| format!("`{}`: {}", left.path.display(), left.why))
-                .collect(),
+            volumes: left.iter().map(Leftover::to_string).collect(),
         }),
     }
 }

@@ -94,14 +94,10 @@ pub fn run<R: Outcome>(declaration: &'static Declaration, body: impl FnOnce(Sess
     let session = match declared_session(declaration, &test) {
         Ok(session) => session,
         Err(err) => {
-            let message = format!("kdev: `{test}` gets no volumes: {}", err.chain());
-            match R::nothing().filter(|_| declaration.should_panic) {
-                Some(nothing) => {
-                    eprintln!("{message}");
-                    return nothing;
-                }
-                None => panic!("{message}"),
-            }
+            return fail(
+                declaration,
+                &format!("kdev: `{test}` gets no volumes: {}", err.chain()),
+            );
         }
     };
     let holding = session.holding();
@@ -112,13 +108,27 @@ pub fn run<R: Outcome>(declaration: &'static Declaration, body: impl FnOnce(Sess
         Ok(returned) => returned.failed() || declaration.should_panic,
         Err(_) => !declaration.should_panic,
     };
-    let given_back = holding.finish(failed);
-    if let Err(err) = given_back {
+    if let Err(err) = holding.finish(failed) {
         let message = format!("kdev: `{test}` left volumes behind: {}", err.chain());
-        assert!(failed || outcome.is_err(), "{message}");
+        if !failed {
+            return fail(declaration, &message);
+        }
         eprintln!("{message}");
     }
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Fails a test: by a panic, or, where a panic would pass it, by returning. rustc lets only tests that
+/// return `()` be `#[should_panic]`.
+#[track_caller]
+fn fail<R: Outcome>(declaration: &Declaration, message: &str) -> R {
+    match R::nothing().filter(|_| declaration.should_panic) {
+        Some(nothing) => {
+            eprintln!("{message}");
+            nothing
+        }
+        None => panic!("{message}"),
+    }
 }
 
 /// Names a test as libtest does, with its crate before it. The thread's name tells the cases of one

@@ -154,13 +154,14 @@ impl Holding {
         // From here on they are the records' business: they are not tried twice. This also closes the
         // descriptors by which loop devices live.
         held.retain(|held| !which(&held.volume));
-        let left = give_back(
-            &claim.state,
-            &claim.backend,
-            &claim.tag,
-            &volumes,
-            &mut claim.lease,
-        )?;
+        // Of the rest the lease is the proof that they are held, also if the records of them are lost.
+        let mut not_yet = None;
+        let lease = if held.is_empty() {
+            &mut claim.lease
+        } else {
+            &mut not_yet
+        };
+        let left = give_back(&claim.state, &claim.backend, &claim.tag, &volumes, lease)?;
         all_gone(&left)
     }
 

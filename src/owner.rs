@@ -61,13 +61,24 @@ impl Owner {
 pub(crate) struct OwnerTag {
     pub(crate) session: SessionId,
     pub(crate) owner: Owner,
+    /// What a later version says besides, as it was written. LVs are selected by the whole tag.
+    pub(crate) others: String,
 }
 
 impl OwnerTag {
+    pub(crate) fn new(session: SessionId, owner: Owner) -> Self {
+        Self {
+            session,
+            owner,
+            others: String::new(),
+        }
+    }
+
     /// Reads a tag; `None` if it is not of this form.
     pub(crate) fn parse(tag: &str) -> Option<Self> {
         let mut session = None;
         let mut pid = None;
+        let mut others = String::new();
         let mut owner = Owner {
             pid: 0,
             start_time: None,
@@ -89,14 +100,14 @@ impl OwnerTag {
                 "n" => owner.pid_ns = Some(value.parse().ok()?),
                 "h" => owner.host = Some(value.to_owned()),
                 "u" => owner.uid = Some(value.parse().ok()?),
-                // A later version may say more.
-                _ => {}
+                _ => others.extend([":", field]),
             }
         }
         owner.pid = pid?;
         Some(Self {
             session: session?,
             owner,
+            others,
         })
     }
 }
@@ -124,7 +135,7 @@ impl fmt::Display for OwnerTag {
         if let Some(uid) = uid {
             write!(f, ":u={uid}")?;
         }
-        Ok(())
+        f.write_str(&self.others)
     }
 }
 
@@ -139,16 +150,16 @@ mod tests {
     #[test]
     fn what_a_tag_says_is_read_back() {
         assert_eq!(OwnerTag::parse(TAG).unwrap().to_string(), TAG);
-        let mine = OwnerTag {
-            session: SessionId::new().unwrap(),
-            owner: Owner::myself().unwrap(),
-        };
+        let mine = OwnerTag::new(SessionId::new().unwrap(), Owner::myself().unwrap());
         assert_eq!(OwnerTag::parse(&mine.to_string()), Some(mine));
     }
 
     #[test]
-    fn a_later_versions_tag_is_read_for_what_is_known() {
-        assert_eq!(OwnerTag::parse(&format!("{TAG}:zz=9")), OwnerTag::parse(TAG));
+    fn a_later_versions_tag_is_read_for_what_is_known_and_written_as_it_was() {
+        let later = format!("{TAG}:y=8:zz=9");
+        let tag = OwnerTag::parse(&later).unwrap();
+        assert_eq!(tag.owner, OwnerTag::parse(TAG).unwrap().owner);
+        assert_eq!(tag.to_string(), later);
     }
 
     #[rstest]

@@ -95,8 +95,10 @@ mod inject;
 /// # One test at a time
 ///
 /// Environment variables belong to the process. Annotated tests that run as threads of one process,
-/// as under plain `cargo test`, therefore take turns, whatever `--test-threads` says. Under [nextest]
-/// each test is a process, and they run in parallel.
+/// as under plain `cargo test`, therefore take turns, whatever `--test-threads` says. Tests without the
+/// attribute that run beside them must not read or set the environment, and no thread may outlive an
+/// annotated test that does: std's `set_var` is not safe beside such readers. Under [nextest] each test is
+/// a process, and they run in parallel.
 ///
 /// [nextest]: https://nexte.st
 ///

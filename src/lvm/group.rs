@@ -34,14 +34,12 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::NotOurs`] if it is missing or has not our tag.
+    /// [`Error::Missing`], or [`Error::NotOurs`] if it has not our tag.
     pub(crate) fn open(name: &str) -> Result<Self> {
         let Some(row) = find(name)? else {
-            let why =
-                "there is no such VG (is the pool's device there? see `pvs` and `kdev pool list`)".to_owned();
-            return Err(Error::NotOurs {
+            return Err(Error::Missing {
                 what: format!("VG `{name}`"),
-                why,
+                hint: "is the pool's device there? see `pvs` and `kdev pool list`",
             });
         };
         if !row.vg_tags.iter().any(|tag| tag == POOL_TAG) {

@@ -5,7 +5,7 @@ mod physical;
 mod report;
 
 pub(crate) use group::{Group, Lv};
-pub(crate) use physical::{devices_of, make_group, unmake_group};
+pub(crate) use physical::{devices_of, make_group, unmake_group, unmake_physical};
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};

@@ -27,9 +27,14 @@ pub(crate) fn make_group(vg_name: &str, device: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a VG that has no LV, and the PV below it. LVM refuses if there is one.
-pub(crate) fn unmake_group(vg_name: &str, device: &Path) -> Result<()> {
+/// Removes a VG. LVM refuses if there is an LV in it.
+pub(crate) fn unmake_group(vg_name: &str) -> Result<()> {
     writing("vgremove")?.arg(vg_name).run()?;
+    Ok(())
+}
+
+/// Removes a PV that is in no VG; LVM refuses if it is in one.
+pub(crate) fn unmake_physical(device: &Path) -> Result<()> {
     reading("pvremove")?.arg(device).run()?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 pub use setup::NewPool;
 pub use status::{PoolStatus, VolumeStatus};
 
+use crate::backend::Leftover;
 use crate::error::Result;
 use crate::pools_file::{self, PoolEntry};
 use crate::reap::{self, Wish};
@@ -59,8 +60,22 @@ pub struct Cleaned {
     pub removed: Vec<String>,
     /// The volumes that were gone already, whose records were dropped.
     pub forgotten: Vec<String>,
-    /// What could not be removed or looked at, each as a sentence.
+    /// The volumes that could not be removed. They stay on record.
+    pub stuck: Vec<StuckVolume>,
+    /// What else could not be done, such as looking at a VG, each as a sentence.
     pub failures: Vec<String>,
+}
+
+/// A volume that could not be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StuckVolume {
+    /// The name of the LV.
+    pub lv_name: String,
+    /// The path of the device.
+    pub path: PathBuf,
+    /// Who holds it, or what the attempt said.
+    pub why: String,
 }
 
 impl Pools {
@@ -105,8 +120,16 @@ impl Pools {
         Ok(Cleaned {
             removed: reaped.removed,
             forgotten: reaped.forgotten,
+            stuck: reaped.left.into_iter().map(StuckVolume::from).collect(),
             failures: reaped.failures,
         })
+    }
+}
+
+impl From<Leftover> for StuckVolume {
+    fn from(left: Leftover) -> Self {
+        let Leftover { lv_name, path, why } = left;
+        Self { lv_name, path, why }
     }
 }
 

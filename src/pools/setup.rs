@@ -1,5 +1,5 @@
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kdev_volumes_spec::{LV_NAME_BUDGET, check_lv_part, lv_name_cost};
 use serde_json::Map;
@@ -31,7 +31,8 @@ const REST_OF_NAME: usize = "-20251115103045-a3f9d2-".len() + 4 + 32;
 impl Pools {
     /// Makes a PV and a VG of a blank device, marked as ours.
     ///
-    /// If a step fails, the device is blank again and no pool is on record.
+    /// If the pool cannot be written down, the device is blank again. If it is LVM that fails, nothing
+    /// is written to the device after that: what is on it then may be somebody else's.
     ///
     /// # Errors
     ///
@@ -79,9 +80,9 @@ impl Pools {
             pools.insert(new.name.clone(), entry.clone());
             Ok(())
         });
-        // If it was LVM that failed, it has written nothing, or what somebody else wrote meanwhile is there.
+        // Not if it was LVM that failed: it refuses a device that somebody has used since our look.
         if written.is_err() && made {
-            if let Err(err) = lvm::unmake_group(&vg_name, &device).and_then(|()| blank::restore(&device)) {
+            if let Err(err) = take_back(&vg_name, &device) {
                 eprintln!(
                     "kdev: while taking back the setup of {}: {}",
                     device.display(),
@@ -92,6 +93,12 @@ impl Pools {
         written?;
         Ok(entry.into())
     }
+}
+
+fn take_back(vg_name: &str, device: &Path) -> Result<()> {
+    lvm::unmake_group(vg_name)?;
+    lvm::unmake_physical(device)?;
+    blank::restore(device)
 }
 
 fn bad(what: &'static str, name: &str, reason: impl Into<String>) -> Error {

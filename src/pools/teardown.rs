@@ -14,8 +14,8 @@ impl Pools {
     ///
     /// # Errors
     ///
-    /// [`Error::PoolInUse`] with all that is in the VG; [`Error::NoPool`]; [`Error::NotOurs`] if the
-    /// VG is missing or has lost our tag; what LVM said.
+    /// [`Error::PoolInUse`] with all that is in the VG; [`Error::NoPool`]; [`Error::Missing`] or
+    /// [`Error::NotOurs`] if the VG is not there or has lost our tag; what LVM said.
     pub fn teardown(&self, pool: &str) -> Result<PoolSummary> {
         let known = pools_file::read(self.state.dir())?;
         let Some(entry) = known.get(pool) else {
@@ -40,15 +40,17 @@ impl Pools {
                 volumes: vec![why],
             });
         };
-        pools_file::update(self.state.dir(), |pools| {
+        let gone = pools_file::update(self.state.dir(), |pools| {
             // LVM refuses if somebody has put an LV there since.
-            lvm::unmake_group(vg_name, device)?;
-            blank::restore(device)?;
-            let entry = pools
+            lvm::unmake_group(vg_name)?;
+            // With its VG the pool is gone, whatever becomes of the device.
+            pools
                 .remove(pool)
-                .ok_or_else(|| no_pool(pool, self.state.dir(), pools.keys()))?;
-            Ok(entry.into())
-        })
+                .ok_or_else(|| no_pool(pool, self.state.dir(), pools.keys()))
+        })?;
+        lvm::unmake_physical(device)?;
+        blank::restore(device)?;
+        Ok(gone.into())
     }
 
     fn check_empty(&self, pool: &str, vg_name: &str) -> Result<()> {

@@ -99,10 +99,7 @@ pub(crate) fn survey(state: &State, vg_names: &BTreeSet<String>, loops: bool) ->
             .iter()
             .position(|(vg_name, lv)| *vg_name == record.vg_name && lv.name == record.lv_name);
         let lv = at.map(|at| lvs.swap_remove(at).1);
-        let tag = OwnerTag {
-            session,
-            owner: record.owner(),
-        };
+        let tag = OwnerTag::new(session, record.owner());
         let presence = presence(record, lv.as_ref(), &survey.backends);
         let kept = record.kept.is_some() || lv.as_ref().is_some_and(Lv::is_kept);
         let lv_tag = lv.as_ref().and_then(Lv::owner);
@@ -184,10 +181,7 @@ pub(crate) fn dead_by_their_records<'a>(
         .filter(|record| record.kept.is_none() && worth(record))
     {
         let Some(session) = record.session() else { continue };
-        let tag = OwnerTag {
-            session,
-            owner: record.owner(),
-        };
+        let tag = OwnerTag::new(session, record.owner());
         if judge.verdict(&tag, false) == Verdict::Dead {
             dead.push(record);
         }

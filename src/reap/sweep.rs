@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::backend::Named;
+use crate::backend::{Leftover, Named};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::give_back::give_back;
@@ -25,7 +25,9 @@ pub(crate) struct Reaped {
     pub(crate) removed: Vec<String>,
     /// The records that were dropped because their volumes are gone.
     pub(crate) forgotten: Vec<String>,
-    /// What was to be done and could not, each as a sentence.
+    /// The volumes that could not be removed; they stay on record.
+    pub(crate) left: Vec<Leftover>,
+    /// What else could not be done, each as a sentence.
     pub(crate) failures: Vec<String>,
 }
 
@@ -38,6 +40,9 @@ impl Reaped {
                 volumes(self.removed.len()),
                 self.removed.join(", ")
             );
+        }
+        for left in &self.left {
+            eprintln!("kdev: could not remove {left}, it stays on record");
         }
         for failure in &self.failures {
             eprintln!("kdev: {failure}");
@@ -58,6 +63,9 @@ fn volumes(count: usize) -> String {
 /// reaper is at work, it is left to it.
 pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
     let records = state.snapshot()?;
+    if records.iter().next().is_none() {
+        return Ok(Reaped::default());
+    }
     let is_root = nix::unistd::geteuid().is_root();
     let worth = |record: &Record| {
         let tried = record
@@ -153,6 +161,7 @@ fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
     }
     for ((vg_name, _), (tag, kind, volumes)) in doomed {
         let Some(backend) = survey.backends.of(kind, &vg_name) else {
+            // A volume that is there was seen in its VG; nothing is removed by any other knowledge.
             continue;
         };
         let mut lease = survey.leases.remove(&tag.session);
@@ -165,13 +174,7 @@ fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
                         .map(|volume| volume.lv_name)
                         .filter(|name| !is_left(name)),
                 );
-                reaped.failures.extend(left.iter().map(|left| {
-                    format!(
-                        "could not remove `{}`, it stays on record: {}",
-                        left.path.display(),
-                        left.why
-                    )
-                }));
+                reaped.left.extend(left);
             }
             Err(err) => reaped.failures.push(format!(
                 "could not remove volumes of session {}: {}",

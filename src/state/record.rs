@@ -126,7 +126,7 @@ pub(crate) struct NewRecords<'a> {
 impl NewRecords<'_> {
     /// Writes down a volume that is about to be made.
     pub(crate) fn record(&self, lv_name: String, spec: &VolumeSpec) -> Record {
-        let OwnerTag { session, owner } = self.tag;
+        let OwnerTag { session, owner, .. } = self.tag;
         Record {
             lv_path: PathBuf::from(format!("/dev/{}/{lv_name}", self.vg_name)),
             lv_name,

@@ -2,18 +2,22 @@
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
 use kdev_volumes::{Session, Volume, kdev_volumes};
 
 /// Tells the parent that the volumes are there, and waits to be killed.
-fn wait_to_be_killed() {
+fn wait_to_be_killed() -> ! {
     fs::write(env::var_os("CHILD_READY").unwrap(), "").unwrap();
     loop {
         thread::park();
     }
+}
+
+fn state_file() -> PathBuf {
+    PathBuf::from(env::var_os("KDEV_STATE_DIR").unwrap()).join("lv-state.json")
 }
 
 fn succeed(program: &str, args: &[&Path]) {
@@ -107,6 +111,38 @@ fn passes_while_mounted(test: Volume) {
     );
 }
 
+/// Panics as it should, but leaves its volume mounted.
+#[kdev_volumes(test = "32M")]
+#[test]
+#[should_panic(expected = "as it should")]
+#[ignore = "started by other tests"]
+fn should_panic_and_does_while_mounted(test: Volume) {
+    make_filesystem(&test);
+    succeed(
+        "mount",
+        &[test.path(), env::var_os("CHILD_MOUNT_POINT").unwrap().as_ref()],
+    );
+    panic!("as it should");
+}
+
+/// Gives one volume back while it holds another, after the records were lost.
+#[kdev_volumes(test = "16M", scratch = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_with_one_volume_and_no_records(test: Volume, scratch: Volume) -> kdev_volumes::Result<()> {
+    fs::remove_file(state_file()).unwrap();
+    scratch.close()?;
+    println!("still have {}", test.path().display());
+    wait_to_be_killed()
+}
+
+#[kdev_volumes(test = "16M", scratch = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn passes_with_two(volumes: &Session) {
+    assert_eq!(volumes.volumes().len(), 2);
+}
+
 /// More than any pool of these tests holds.
 #[kdev_volumes(test = "16M", scratch = "2T")]
 #[test]
@@ -138,18 +174,21 @@ fn keeps_its_scratch(test: Volume, scratch: Volume) -> kdev_volumes::Result<()> 
 #[test]
 #[ignore = "started by other tests"]
 fn forks(volumes: Session) {
-    let path = volumes.volumes()[0].path().to_owned();
-    // SAFETY: the child only drops a value and leaves; it takes no lock that another thread could hold.
+    let name = volumes.volumes()[0].lv_name().to_owned();
+    // SAFETY: no other thread of this process works meanwhile: libtest's own waits for this test.
     match unsafe { nix::unistd::fork() }.unwrap() {
         nix::unistd::ForkResult::Child => {
-            drop(volumes);
+            // As a test's body would that returns, or says that it is done.
+            let closed = volumes.close().is_ok();
             // SAFETY: leaves at once, without the test harness's own end.
-            unsafe { nix::libc::_exit(0) };
+            unsafe { nix::libc::_exit(if closed { 0 } else { 1 }) };
         }
         nix::unistd::ForkResult::Parent { child } => {
-            nix::sys::wait::waitpid(child, None).unwrap();
+            let ended = nix::sys::wait::waitpid(child, None).unwrap();
+            assert_eq!(ended, nix::sys::wait::WaitStatus::Exited(child, 0));
         }
     }
-    fs::File::open(path).unwrap();
+    let records = fs::read_to_string(state_file()).unwrap();
+    assert!(records.contains(&name), "the child gave its parent's volume back");
     assert_eq!(volumes.close().map_err(|err| err.chain()), Ok(()));
 }

@@ -106,7 +106,57 @@ fn a_mounted_device_is_stuck_until_it_is_unmounted() {
 
 #[test]
 fn a_test_that_leaves_its_volume_mounted_fails_and_says_where() {
-    a_volume_left_mounted_fails_the_test(&Scene::embedded());
+    a_volume_left_mounted_fails_the_test(&Scene::embedded(), "passes_while_mounted");
+}
+
+#[test]
+fn a_test_that_should_panic_and_leaves_its_volume_mounted_fails_too() {
+    a_volume_left_mounted_fails_the_test(&Scene::embedded(), "should_panic_and_does_while_mounted");
+}
+
+#[test]
+fn the_lease_stays_while_a_volume_is_held_whatever_becomes_of_the_records() {
+    let scene = Scene::embedded();
+    let child = scene.start("waits_with_one_volume_and_no_records");
+    let [lease] = scene.leases().try_into().unwrap();
+    let locked = scene
+        .program("flock")
+        .arg("--nonblock")
+        .arg(lease)
+        .arg("true")
+        .say();
+    assert_eq!(locked.code, Some(1), "the owner holds it");
+    child.kill();
+    scene.kdev(&["pool", "cleanup"]).good();
+    scene.assert_no_trace();
+}
+
+#[test]
+fn a_kept_device_that_is_mounted_is_said_to_be_and_stays_on_record() {
+    let scene = Scene::embedded();
+    scene.child("passes").env("KDEV_KEEP", "1").good();
+    let [record] = scene.records().try_into().unwrap();
+    let [device] = attached(&scene).try_into().unwrap();
+    scene.program("mkfs.ext4").args(["-q", "-F", &device]).good();
+    let point = scene.mount_point().mount(Path::new(&device));
+    let name = record["lv_name"].as_str().unwrap();
+    let said = scene.kdev(&["pool", "cleanup", "--kept", name]).say();
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains(&format!("could not remove `{name}`")),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err.contains(&format!("mounted on {}", point.path.display())),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains("no kept volume has that name"), "{}", said.err);
+    assert_eq!(scene.records().len(), 1);
+    drop(point);
+    scene.kdev(&["pool", "cleanup", "--kept"]).good();
+    scene.assert_no_trace();
 }
 
 #[test]

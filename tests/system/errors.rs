@@ -69,13 +69,10 @@ fn without_root_the_error_says_what_to_do() {
     scene.assert_no_trace();
 }
 
-/// A test passes and leaves its volume mounted: it fails, says where, and the volume goes later.
-pub(crate) fn a_volume_left_mounted_fails_the_test(scene: &Scene) {
+/// A test does what it should and leaves its volume mounted: it fails, says where, and the volume goes later.
+pub(crate) fn a_volume_left_mounted_fails_the_test(scene: &Scene, child: &str) {
     let point = scene.mount_point();
-    let said = scene
-        .child("passes_while_mounted")
-        .env("CHILD_MOUNT_POINT", &point.path)
-        .say();
+    let said = scene.child(child).env("CHILD_MOUNT_POINT", &point.path).say();
     assert_eq!(said.code, Some(101), "{}", said.out);
     assert!(
         said.err.contains(&format!("mounted on {}", point.path.display())),
@@ -85,6 +82,28 @@ pub(crate) fn a_volume_left_mounted_fails_the_test(scene: &Scene) {
     drop(point);
     assert_eq!(scene.records().len(), 1);
     scene.kdev(&["pool", "cleanup"]).good();
+    scene.assert_no_trace();
+}
+
+/// The first volume fits the limit and is made; the second does not.
+#[test]
+fn if_one_volume_cannot_be_made_there_is_none() {
+    let scene = Scene::embedded();
+    let child = scene.child("wants_too_much");
+    let script = "trap '' XFSZ; ulimit -f 65536; exec \"$@\"";
+    let said = scene
+        .program("sh")
+        .args(["-c", script, "sh"])
+        .arg(child.get_program())
+        .args(child.get_args())
+        .say();
+    assert_eq!(said.code, Some(101), "{}", said.err);
+    assert!(
+        said.err
+            .contains("could not make a sparse file of the volume's size"),
+        "{}",
+        said.err
+    );
     scene.assert_no_trace();
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use kdev_volumes::pools::{Cleaned, Kept, NewPool, PoolStatus, Pools, VolumeStatus};
+use kdev_volumes::pools::{Cleaned, Kept, NewPool, PoolStatus, Pools, StuckVolume, VolumeStatus};
 use kdev_volumes::{Bytes, Error};
 
 use args::{Args, Command, PoolCommand};
@@ -87,11 +87,20 @@ fn run(command: PoolCommand, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
                     "kdev: `{name}` was not removed: no kept volume has that name (see `kdev pool status`)"
                 );
             }
+            for StuckVolume {
+                lv_name, path, why, ..
+            } in &cleaned.stuck
+            {
+                eprintln!(
+                    "kdev: could not remove `{lv_name}` ({}): {why}; it stays on record",
+                    path.display()
+                );
+            }
             for failure in &cleaned.failures {
                 eprintln!("kdev: {failure}");
             }
             out.extend_from_slice(said_of(&cleaned).as_bytes());
-            let failed = !cleaned.failures.is_empty() || !missed.is_empty();
+            let failed = !cleaned.stuck.is_empty() || !cleaned.failures.is_empty() || !missed.is_empty();
             return Ok(if failed {
                 ExitCode::FAILURE
             } else {
@@ -112,13 +121,14 @@ fn run(command: PoolCommand, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
 }
 
 fn found(cleaned: &Cleaned, name: &str) -> bool {
-    let in_failure = |failure: &String| failure.contains(name);
-    cleaned
-        .removed
-        .iter()
-        .chain(&cleaned.forgotten)
-        .any(|removed| removed == name)
-        || cleaned.failures.iter().any(in_failure)
+    let Cleaned {
+        removed,
+        forgotten,
+        stuck,
+        ..
+    } = cleaned;
+    removed.iter().chain(forgotten).any(|done| done == name)
+        || stuck.iter().any(|stuck| stuck.lv_name == name)
 }
 
 fn list(pools: &Pools) -> Result<String, Error> {
