@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
 
+use crate::command::Invocation;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
@@ -96,24 +97,23 @@ impl Group {
     /// That all is done tells only a look at [`volumes`](Self::volumes): LVM removes all of them or
     /// none, and passes over a name whose tag is another's.
     pub(crate) fn try_remove(&self, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
-        let names = lv_names.iter().map(|name| format!("{}/{name}", self.name));
-        writing("lvremove")?
-            .args(["--yes", "--select", &format!("lv_tags={{\"{tag}\"}}")])
-            .args(names)
-            .run()?;
-        Ok(())
+        self.run_on(writing("lvremove")?.arg("--yes"), lv_names, tag)
     }
 
     /// Marks LVs as kept, so that they stay kept if the records are lost.
     pub(crate) fn mark_kept(&self, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
+        self.run_on(writing("lvchange")?.args(["--addtag", KEPT_TAG]), lv_names, tag)
+    }
+
+    /// Runs a command on those of the named LVs that have the tag.
+    fn run_on(&self, command: Invocation, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
+        // Without a name LVM takes a selection for one over all VGs.
+        if lv_names.is_empty() {
+            return Ok(());
+        }
         let names = lv_names.iter().map(|name| format!("{}/{name}", self.name));
-        writing("lvchange")?
-            .args([
-                "--addtag",
-                KEPT_TAG,
-                "--select",
-                &format!("lv_tags={{\"{tag}\"}}"),
-            ])
+        command
+            .args(["--select", &format!("lv_tags={{\"{tag}\"}}")])
             .args(names)
             .run()?;
         Ok(())
