@@ -24,7 +24,7 @@ demo: tools
 test: lint test-host test-bed
 
 test-host: tools
-	cargo nextest run --workspace --features cli --no-fail-fast
+	cargo nextest run --workspace --features cli,fault-points --no-fail-fast
 	# As threads of one process too, where annotated tests take turns.
 	cargo test -p annotated-suite --quiet
 	cargo test --workspace --features cli --doc --quiet

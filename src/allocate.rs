@@ -10,12 +10,13 @@ use crate::here::Here;
 use crate::holding::Claim;
 use crate::lease::Lease;
 use crate::owner::{Owner, OwnerTag};
-use crate::pool::Pool;
+use crate::pool::{Opened, Pool};
 use crate::reap;
 use crate::request::Request;
 use crate::session::Session;
 use crate::session_id::SessionId;
-use crate::state::{NewRecords, Phase};
+use crate::state::{NewRecords, Phase, Record};
+use crate::watchdog;
 
 impl Pool {
     /// Makes the volumes of one session, all of them or none.
@@ -45,6 +46,7 @@ pub(crate) fn allocate(pool: &Pool, spec: &Spec, request: Request) -> Result<Ses
         Err(Error::NoSpace { .. }) => {
             // What the dead hold is room too, and so is what another reaper frees while we wait for it.
             reap::reap_pool(pool)?.tell();
+            reap::wait_for_removals(pool)?;
             attempt(pool, spec, &request)
         }
         done => done,
@@ -52,22 +54,21 @@ pub(crate) fn allocate(pool: &Pool, spec: &Spec, request: Request) -> Result<Ses
 }
 
 fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
-    let backend = pool.open()?;
-    let sizes = rounded(spec, &backend)?;
+    let Opened { backend, unit, free } = pool.open()?;
+    let sizes = rounded(spec, unit)?;
     let want = sizes
         .iter()
         .copied()
         .try_fold(0u64, |sum, size| sum.checked_add(size.get()));
     let want = Bytes::new(want.unwrap_or(u64::MAX));
-    if let Backend::Lvm(group) = &backend {
-        if want > group.free {
-            return Err(pool.no_space(group.free, want));
-        }
+    if let Some(free) = free.filter(|&free| want > free) {
+        return Err(pool.no_space(free, want));
     }
 
     // The lease and the records come before the volumes: dying between the two leaves records without
     // volumes, which a reaper forgives. The other order leaves volumes that nobody owns.
-    let (tag, lease) = claim(pool, spec, &backend, request)?;
+    let watchdog = watchdog::start(pool.state());
+    let (tag, lease, records) = claim(pool, spec, &backend, request)?;
     let wanted: Vec<Named> = spec
         .volumes()
         .iter()
@@ -80,12 +81,13 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
         .collect();
     let made = backend.make(&wanted, &tag, &lease).and_then(|made| {
         let made = in_order(made, &wanted)?;
-        confirm(pool, &made)?;
-        Ok(made)
+        let records = confirm(pool, records, &made)?;
+        Ok((made, records))
     });
+    watchdog.wait();
     let mut lease = Some(lease);
     match made {
-        Ok(made) => Ok(Session::new(
+        Ok((made, records)) => Ok(Session::new(
             Claim {
                 state: pool.state().clone(),
                 backend,
@@ -94,6 +96,7 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
             },
             spec,
             made,
+            records,
             request,
         )),
         Err(err) => {
@@ -107,8 +110,7 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
     }
 }
 
-fn rounded(spec: &Spec, backend: &Backend) -> Result<Vec<Bytes>> {
-    let unit = backend.unit();
+fn rounded(spec: &Spec, unit: Bytes) -> Result<Vec<Bytes>> {
     let volumes = spec.volumes().iter();
     volumes
         .map(|volume| {
@@ -123,13 +125,19 @@ fn rounded(spec: &Spec, backend: &Backend) -> Result<Vec<Bytes>> {
 }
 
 /// Takes a lease under a new name and writes the records, in one step that nobody can come between.
-fn claim(pool: &Pool, spec: &Spec, backend: &Backend, request: &Request) -> Result<(OwnerTag, Lease)> {
+fn claim(
+    pool: &Pool,
+    spec: &Spec,
+    backend: &Backend,
+    request: &Request,
+) -> Result<(OwnerTag, Lease, Vec<Record>)> {
     let owner = Owner::myself()?;
     let here = Here::get()?;
     let state = pool.state();
     for _ in 0..ATTEMPTS {
         let tag = OwnerTag::new(SessionId::new()?, owner.clone());
         let mut lease = None;
+        let mut new_records = Vec::new();
         let written = state.update(|records| {
             lease = Lease::take(state.dir(), &tag)?;
             if lease.is_none() {
@@ -144,16 +152,17 @@ fn claim(pool: &Pool, spec: &Spec, backend: &Backend, request: &Request) -> Resu
                 test: request.test.as_deref(),
                 allocated_at: clock::now(),
             };
-            records.extend(
-                spec.volumes()
-                    .iter()
-                    .map(|volume| new.record(tag.session.lv_name(pool.lv_prefix(), volume.name()), volume)),
-            );
+            new_records = spec
+                .volumes()
+                .iter()
+                .map(|volume| new.record(tag.session.lv_name(pool.lv_prefix(), volume.name()), volume))
+                .collect();
+            records.extend(new_records.iter().cloned());
             Ok(())
         });
         match (written, lease) {
             (Ok(()), None) => {}
-            (Ok(()), Some(lease)) => return Ok((tag, lease)),
+            (Ok(()), Some(lease)) => return Ok((tag, lease, new_records)),
             (Err(err), lease) => {
                 // There are no records that need it. What stopped them is what is reported.
                 let _ = lease.map(Lease::end);
@@ -182,19 +191,21 @@ fn in_order(made: Vec<Made>, wanted: &[Named]) -> Result<Vec<Made>> {
         .collect()
 }
 
-/// Writes down that the volumes are there, and what they are.
-fn confirm(pool: &Pool, made: &[Made]) -> Result<()> {
+/// Writes down that the volumes are there, and what they are; anew, if the records were lost meanwhile.
+fn confirm(pool: &Pool, mut new: Vec<Record>, made: &[Made]) -> Result<Vec<Record>> {
+    for (record, made) in new.iter_mut().zip(made) {
+        record.phase = Phase::Active;
+        record.lv_uuid.clone_from(&made.uuid);
+        record.size_bytes = Some(made.size.get());
+        record.lv_path.clone_from(&made.path);
+    }
     pool.state().update(|records| {
-        for record in records.iter_mut() {
-            if let Some(made) = made.iter().find(|made| made.lv_name == record.lv_name) {
-                record.phase = Phase::Active;
-                record.lv_uuid.clone_from(&made.uuid);
-                record.size_bytes = Some(made.size.get());
-                record.lv_path.clone_from(&made.path);
-            }
+        for record in &new {
+            records.put(record.clone());
         }
         Ok(())
-    })
+    })?;
+    Ok(new)
 }
 
 /// Finds out from the system, rather than from LVM's prose, what a failed `lvcreate` died of.
@@ -206,9 +217,10 @@ fn told_as_what_it_is(err: Error, pool: &Pool, want: Bytes) -> Error {
     if !mapped.contains("device-mapper") {
         return Error::NoDeviceMapper;
     }
-    match pool.open() {
+    let free = pool.open().ok().and_then(|opened| opened.free);
+    match free.filter(|&free| want > free) {
         // Somebody took the room between our look and our turn.
-        Ok(Backend::Lvm(group)) if want > group.free => pool.no_space(group.free, want),
-        _ => err,
+        Some(free) => pool.no_space(free, want),
+        None => err,
     }
 }

@@ -1,13 +1,13 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kdev_volumes_spec::Bytes;
 
 use crate::error::Result;
-use crate::holders::holders;
+use crate::holders::{holders, standing_on};
 use crate::lease::Lease;
 use crate::loops::{self, LoopDevice, LoopDir};
-use crate::lvm::{Group, Lv};
+use crate::lvm::{Group, Lv, Mapped};
 use crate::owner::OwnerTag;
 use crate::state::Kind;
 
@@ -61,15 +61,6 @@ impl Backend {
         }
     }
 
-    /// Returns what sizes are rounded up to.
-    pub(crate) fn unit(&self) -> Bytes {
-        match self {
-            Self::Lvm(group) => group.extent,
-            // The page: the kernel takes no other direct I/O to a file on some disks.
-            Self::Loop(_) => Bytes::new(4096),
-        }
-    }
-
     /// Makes all the volumes, or fails; then some of them may be there.
     pub(crate) fn make(&self, wanted: &[Named], tag: &OwnerTag, lease: &Lease) -> Result<Vec<Made>> {
         match self {
@@ -77,12 +68,7 @@ impl Backend {
                 for volume in wanted {
                     group.create(&volume.lv_name, volume.size, tag, lease)?;
                 }
-                let lvs = group.volumes()?;
-                Ok(lvs
-                    .into_iter()
-                    .filter(|lv| wanted.iter().any(|volume| volume.lv_name == lv.name))
-                    .map(Made::from)
-                    .collect())
+                look_up(group, wanted)
             }
             Self::Loop(dir) => wanted
                 .iter()
@@ -104,18 +90,24 @@ impl Backend {
     ///
     /// Fails only if nobody can say which are gone.
     pub(crate) fn remove(&self, volumes: &[Named], tag: &OwnerTag) -> Result<Vec<Leftover>> {
-        match self {
-            Self::Lvm(group) => remove_lvs(group, volumes, tag),
-            Self::Loop(_) => {
-                let mut left = Vec::new();
-                for volume in volumes {
-                    if !loops::detach(&volume.path, &volume.lv_name)? {
-                        left.push(leftover(volume, "the kernel still has it attached".into()));
-                    }
-                }
-                Ok(left)
+        // What something stands on could not be removed, and LVM would not remove the others either.
+        let mut left = Vec::new();
+        let mut free = Vec::new();
+        let paths: Vec<&Path> = volumes.iter().map(|volume| volume.path.as_path()).collect();
+        for (volume, standing) in volumes.iter().zip(standing_on(&paths)) {
+            match standing.is_empty() {
+                true => free.push(volume),
+                false => left.push(Leftover::new(volume, standing.join(", "))),
             }
         }
+        if free.is_empty() {
+            return Ok(left);
+        }
+        match self {
+            Self::Lvm(group) => left.extend(remove_lvs(group, &free, tag)?),
+            Self::Loop(_) => detach_loops(&free, &mut left)?,
+        }
+        Ok(left)
     }
 
     /// Makes sure that volumes stay when this process is gone. An LV says so itself, should the records
@@ -134,18 +126,54 @@ impl Backend {
     }
 }
 
+/// Looks up what was made: in the kernel, else by LVM's report.
+fn look_up(group: &Group, wanted: &[Named]) -> Result<Vec<Made>> {
+    let mapped: Option<Vec<Made>> = wanted
+        .iter()
+        .map(|volume| {
+            let mapped = group.mapped(&volume.lv_name)?;
+            Some(Made {
+                lv_name: volume.lv_name.clone(),
+                path: mapped.path,
+                size: mapped.size,
+                uuid: Some(mapped.uuid),
+                device: None,
+            })
+        })
+        .collect();
+    if let Some(mapped) = mapped {
+        return Ok(mapped);
+    }
+    let lvs = group.volumes()?;
+    Ok(lvs
+        .into_iter()
+        .filter(|lv| wanted.iter().any(|volume| volume.lv_name == lv.name))
+        .map(Made::from)
+        .collect())
+}
+
 /// Together first, for one commit of metadata; LVM removes all or, if one is busy, none. So what is
 /// left then is tried one by one.
-fn remove_lvs(group: &Group, volumes: &[Named], tag: &OwnerTag) -> Result<Vec<Leftover>> {
+fn remove_lvs(group: &Group, volumes: &[&Named], tag: &OwnerTag) -> Result<Vec<Leftover>> {
     let is_left = |volume: &&Named, lvs: &[Lv]| {
         lvs.iter()
             .any(|lv| lv.name == volume.lv_name && lv.owner().as_ref() == Some(tag))
     };
     let names: Vec<&str> = volumes.iter().map(|volume| volume.lv_name.as_str()).collect();
-    // The VG itself tells whether this worked.
+    let mapped: Vec<Option<Mapped>> = names.iter().map(|name| group.mapped(name)).collect();
     let together = group.try_remove(&names, tag);
+    // LVM's word, and the kernel's that each was there and is not now. Where one of them says nothing,
+    // the VG itself is asked.
+    let is_gone = |mapped: &Option<Mapped>| mapped.as_ref().is_some_and(Mapped::is_gone);
+    if together.is_ok() && mapped.iter().all(is_gone) {
+        return Ok(Vec::new());
+    }
     let lvs = group.volumes()?;
-    let left: Vec<&Named> = volumes.iter().filter(|volume| is_left(volume, &lvs)).collect();
+    let left: Vec<&Named> = volumes
+        .iter()
+        .copied()
+        .filter(|volume| is_left(volume, &lvs))
+        .collect();
     let Some(first) = left.first() else {
         return Ok(Vec::new());
     };
@@ -171,6 +199,15 @@ fn remove_lvs(group: &Group, volumes: &[Named], tag: &OwnerTag) -> Result<Vec<Le
         .collect())
 }
 
+fn detach_loops(volumes: &[&Named], left: &mut Vec<Leftover>) -> Result<()> {
+    for volume in volumes {
+        if !loops::detach(&volume.path, &volume.lv_name)? {
+            left.push(leftover(volume, "the kernel still has it attached".into()));
+        }
+    }
+    Ok(())
+}
+
 /// Says who holds the volume; if nobody can be seen to, what the attempt said.
 fn leftover(volume: &Named, said: String) -> Leftover {
     let holders = holders(&volume.path);
@@ -179,10 +216,16 @@ fn leftover(volume: &Named, said: String) -> Leftover {
     } else {
         holders.join(", ")
     };
-    Leftover {
-        lv_name: volume.lv_name.clone(),
-        path: volume.path.clone(),
-        why,
+    Leftover::new(volume, why)
+}
+
+impl Leftover {
+    fn new(volume: &Named, why: String) -> Self {
+        Self {
+            lv_name: volume.lv_name.clone(),
+            path: volume.path.clone(),
+            why,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
+use crate::fault;
 
 /// Where system programs are. Not the caller's `PATH`: these run as root.
 const SEARCHED: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,6 +29,26 @@ pub(crate) struct Invocation {
     args: Vec<OsString>,
     lock: Option<File>,
     patience: Duration,
+}
+
+/// Starts this very program again, under another name, with that input and that environment.
+///
+/// It has no output, a process group of its own, and is in no directory that somebody may want to unmount.
+pub(crate) fn start_myself(
+    name: &str,
+    input: OwnedFd,
+    env: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
+) -> io::Result<Child> {
+    Command::new("/proc/self/exe")
+        .arg0(name)
+        .env_clear()
+        .envs(env)
+        .current_dir("/")
+        .stdin(input)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
 }
 
 /// How a program ended and what it wrote, the two streams apart.
@@ -92,6 +113,13 @@ impl Invocation {
             Some(locked) => locked.try_clone().map_err(failed)?.into(),
             None => Stdio::null(),
         };
+        let what = || {
+            self.args
+                .first()
+                .map(|verb| verb.to_string_lossy().into_owned())
+                .unwrap_or_default()
+        };
+        fault::point(&format!("about to run {}", what()));
         let mut child = Command::new(&self.program)
             .args(&self.args)
             .env_clear()
@@ -106,8 +134,10 @@ impl Invocation {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
+        fault::point(&format!("{} begun", what()));
         let (stdout, stderr) = drain(&mut child, &self.as_typed(), self.patience).map_err(failed)?;
         let status = child.wait().map_err(failed)?;
+        fault::point(&format!("{} done", what()));
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
         Ok(Finished {
             command: self.as_typed(),

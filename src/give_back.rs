@@ -1,6 +1,7 @@
 use crate::backend::{Backend, Leftover, Named};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::lease::Lease;
 use crate::owner::OwnerTag;
 use crate::state::{Failure, Phase, Records, State};
@@ -17,7 +18,17 @@ pub(crate) fn give_back(
     volumes: &[Named],
     lease: &mut Option<Lease>,
 ) -> Result<Vec<Leftover>> {
+    state.update(|records| {
+        for record in records.iter_mut() {
+            if volumes.iter().any(|volume| volume.lv_name == record.lv_name) {
+                record.phase = Phase::Removing;
+                record.failure = None;
+            }
+        }
+        Ok(())
+    })?;
     let left = backend.remove(volumes, tag)?;
+    fault::point("volumes removed");
     state.update(|records| {
         settle(records, volumes, &left);
         if !records

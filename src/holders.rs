@@ -1,56 +1,87 @@
-//! Who keeps a block device from being removed.
+//! Who keeps a block device from being removed, told for people.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{major, minor};
+use crate::mounts::{Mount, block_device, mounts_of, pids};
+use crate::stacked::{Layer, names_in, stacked_on, swap_on};
 
 /// Tells who holds a device: mounts in any mount namespace, devices stacked on it, open files.
 ///
 /// Empty if nobody was found, or nobody that this user may see.
 pub(crate) fn holders(device: &Path) -> Vec<String> {
-    let Ok(meta) = fs::metadata(device) else {
+    let Some(number) = block_device(device) else {
         return Vec::new();
     };
-    if !meta.file_type().is_block_device() {
-        return Vec::new();
-    }
-    let number = format!("{}:{}", major(meta.rdev()), minor(meta.rdev()));
-    let mut found = BTreeSet::new();
-    for stacked in names_in(&format!("/sys/dev/block/{number}/holders")) {
-        found.insert(format!("used by /dev/{stacked}"));
-    }
-    for pid in names_in("/proc").filter(|name| name.bytes().all(|b| b.is_ascii_digit())) {
-        // Processes end while we look at them; what is gone holds nothing.
-        let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-        found.extend(mount_points(&mounts, &number).map(|point| format!("mounted on {point}")));
-        if names_in(&format!("/proc/{pid}/fd"))
-            .any(|fd| is_open_on(&format!("/proc/{pid}/fd/{fd}"), meta.rdev()))
-        {
+    let mounts = mounts_of(&BTreeSet::from([number]));
+    let mut found: BTreeSet<String> = in_the_way(&mounts, number).into_iter().collect();
+    for pid in pids() {
+        let name = || {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            found.insert(format!("open in {} (pid {pid})", name.trim()));
+            name.trim().to_owned()
+        };
+        let links = links_of(pid);
+        // What does not lie in /dev is not opened or asked: it may be on a disk that does not answer.
+        let opens = |link: &PathBuf| link.starts_with("/dev") && block_device(link) == Some(number);
+        if links.iter().any(opens) {
+            found.insert(format!("open in {} (pid {pid})", name()));
+        }
+        if let Some(mount) = mounts
+            .iter()
+            .find(|mount| links.iter().any(|link| link.starts_with(&mount.point)))
+        {
+            found.insert(format!(
+                "{} is in use by {} (pid {pid})",
+                mount.point.display(),
+                name()
+            ));
         }
     }
     found.into_iter().collect()
 }
 
-fn names_in(dir: &str) -> impl Iterator<Item = String> + use<> {
-    let entries = fs::read_dir(dir).into_iter().flatten();
-    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+/// Tells of each device what stands on it, and will not go away by itself as an open file does.
+pub(crate) fn standing_on(devices: &[&Path]) -> Vec<Vec<String>> {
+    let numbers: Vec<Option<u64>> = devices.iter().map(|device| block_device(device)).collect();
+    let mounts = mounts_of(&numbers.iter().flatten().copied().collect());
+    let standing = |number: Option<u64>| {
+        number.map_or_else(Vec::new, |number| {
+            let of_it = BTreeSet::from([number]);
+            let mounts: Vec<Mount> = mounts
+                .iter()
+                .filter(|mount| mount.is_of(&of_it))
+                .cloned()
+                .collect();
+            in_the_way(&mounts, number)
+        })
+    };
+    numbers.into_iter().map(standing).collect()
 }
 
-fn is_open_on(fd: &str, device: u64) -> bool {
-    fs::metadata(fd).is_ok_and(|meta| meta.file_type().is_block_device() && meta.rdev() == device)
+fn in_the_way(mounts: &[Mount], number: u64) -> Vec<String> {
+    let mounted: BTreeSet<&Path> = mounts.iter().map(|mount| mount.point.as_path()).collect();
+    let mounted = mounted
+        .into_iter()
+        .map(|point| format!("mounted on {}", point.display()));
+    let stacked = stacked_on(number)
+        .into_iter()
+        .filter(|stacked| stacked.kind != Layer::Lvm)
+        .map(|stacked| format!("used by {}", stacked.path.display()));
+    let swap = swap_on(number).map(|_| "in use as swap".to_owned());
+    mounted.chain(stacked).chain(swap).collect()
 }
 
-/// The third field of a line of mountinfo is the device, the fifth the mount point (proc_pid_mountinfo(5)).
-fn mount_points<'a>(mountinfo: &'a str, number: &'a str) -> impl Iterator<Item = &'a str> {
-    mountinfo.lines().filter_map(move |line| {
-        let mut fields = line.split(' ');
-        (fields.nth(2)? == number).then(|| fields.nth(1))?
-    })
+/// Where a process is and what it has open.
+fn links_of(pid: u32) -> Vec<PathBuf> {
+    let dir = PathBuf::from(format!("/proc/{pid}"));
+    let descriptors = names_in(&dir.join("fd")).map(|name| dir.join("fd").join(name));
+    // Processes end while we look at them; what is gone holds nothing.
+    [dir.join("cwd"), dir.join("root")]
+        .into_iter()
+        .chain(descriptors)
+        .filter_map(|link| fs::read_link(link).ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -58,19 +89,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mount_is_found_by_its_device_number() {
-        let mountinfo = "36 35 254:3 / /mnt/test rw,noatime master:1 - ext4 /dev/mapper/x rw\n\
-                         37 35 254:33 / /mnt/other rw - xfs /dev/mapper/y rw\nnonsense\n";
-        assert_eq!(
-            mount_points(mountinfo, "254:3").collect::<Vec<_>>(),
-            ["/mnt/test"]
-        );
-        assert_eq!(mount_points(mountinfo, "254:4").count(), 0);
-    }
-
-    #[test]
     fn what_is_no_device_has_no_holders() {
         assert!(holders(Path::new("/nonexistent")).is_empty());
         assert!(holders(Path::new("/")).is_empty());
+        assert_eq!(standing_on(&[Path::new("/")]), [Vec::<String>::new()]);
     }
 }

@@ -12,7 +12,7 @@ use crate::lease::Lease;
 use crate::loops::LoopDevice;
 use crate::owner::OwnerTag;
 use crate::request::Request;
-use crate::state::State;
+use crate::state::{Record, State};
 use crate::state_dir::STATE_DIR_VARIABLE;
 
 /// What a session and its volumes share: the duty to give back.
@@ -45,6 +45,7 @@ pub(crate) struct Claim {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) volume: Named,
+    pub(crate) record: Record,
     pub(crate) device: Option<LoopDevice>,
 }
 
@@ -94,11 +95,13 @@ impl Holding {
         if kept.is_empty() {
             return Ok(());
         }
-        let is_kept = |lv_name: &str| kept.iter().any(|held| held.volume.lv_name == lv_name);
+        // If the records were lost meanwhile, they are written anew: of a loop device little else tells.
         let mark = |reason: Option<&str>| {
             claim.state.update(|records| {
-                for record in records.iter_mut().filter(|record| is_kept(&record.lv_name)) {
+                for held in &kept {
+                    let mut record = held.record.clone();
                     record.kept = reason.map(str::to_owned);
+                    records.put(record);
                 }
                 Ok(())
             })
@@ -117,10 +120,8 @@ impl Holding {
         }
         held.retain(|held| !which(&held.volume));
         if held.is_empty() {
-            // A kept volume is nobody's, so no lease proves anything about it.
-            claim
-                .state
-                .update(|_| claim.lease.take().map_or(Ok(()), Lease::end))?;
+            // A kept volume is nobody's any more. The file stays, and tells whose it was.
+            claim.lease = None;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::liveness::LeaseState;
 use crate::lock::FileLock;
 use crate::owner::OwnerTag;
@@ -30,7 +31,8 @@ impl Lease {
             Err(err) if err.kind() == ErrorKind::AlreadyExists => return Ok(None),
             Err(err) => return Err(Error::io("make the lease", path, err)),
         };
-        // For people who look into the directory; the lock alone counts.
+        fault::point("lease made");
+        // Of a loop device nothing else tells whose it is, should the records be lost.
         if let Err(err) = writeln!(lock.file(), "{tag}") {
             // Without the file there is no lease, and the reason is reported.
             let _ = fs::remove_file(&path);
@@ -50,6 +52,39 @@ impl Lease {
         }
     }
 
+    /// Takes over a dead owner's lease; `None` if somebody holds it: a child that the owner forked off,
+    /// LVM at work for it, or a reaper.
+    ///
+    /// # Errors
+    ///
+    /// Also if there is no such lease.
+    pub(crate) fn seize(dir: &StateDir, session: &SessionId) -> io::Result<Option<Self>> {
+        let path = dir.lease(session);
+        Ok(FileLock::try_existing(&path)?.map(|lock| Self { path, lock }))
+    }
+
+    /// Waits until nobody holds a lease, and takes it over.
+    ///
+    /// # Errors
+    ///
+    /// Also if there is no such lease.
+    pub(crate) fn seize_when_free(dir: &StateDir, session: &SessionId) -> io::Result<Self> {
+        let path = dir.lease(session);
+        let lock = FileLock::wait_existing(&path)?;
+        Ok(Self { path, lock })
+    }
+
+    /// Reads whose session it is; `None` if the lease does not tell.
+    pub(crate) fn tag(dir: &StateDir, session: &SessionId) -> Option<OwnerTag> {
+        let text = fs::read_to_string(dir.lease(session)).ok()?;
+        OwnerTag::parse(text.trim_end()).filter(|tag| tag.session == *session)
+    }
+
+    /// Tells, of a lease that was probed, whether nobody else is at work on the session.
+    pub(crate) fn is_nobody_elses(&self) -> bool {
+        self.lock.is_nobody_elses()
+    }
+
     /// Returns the lock for a program that works on the session: it is free when both of us are gone.
     pub(crate) fn shared(&self) -> Result<File> {
         self.lock
@@ -67,6 +102,7 @@ impl Lease {
             Err(err) if err.kind() == ErrorKind::NotFound => {}
             Err(err) => return Err(Error::io("remove the lease", self.path, err)),
         }
+        fault::point("lease removed");
         drop(self.lock);
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The flock(2) of the state file and of leases. The one file that knows fs2.
 
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::libc;
@@ -44,12 +44,39 @@ impl FileLock {
     pub(crate) fn try_shared(path: &Path) -> io::Result<Option<Self>> {
         let file = private().open(path)?;
         let locked = fs2::FileExt::try_lock_shared(&file);
-        Self::locked(file, locked)
+        Self::locked(file, locked)?.map(Self::still_there).transpose()
+    }
+
+    /// Takes the lock on `path` if the file exists and nobody holds it, not even shared.
+    pub(crate) fn try_existing(path: &Path) -> io::Result<Option<Self>> {
+        Self::lock_now(private().open(path)?)?
+            .map(Self::still_there)
+            .transpose()
+    }
+
+    /// Waits for the lock on `path`, a file that exists, and still does then.
+    pub(crate) fn wait_existing(path: &Path) -> io::Result<Self> {
+        let file = private().open(path)?;
+        fs2::FileExt::lock_exclusive(&file)?;
+        Self { file }.still_there()
+    }
+
+    /// Tells whether nobody else holds the lock, and makes it exclusive if so.
+    pub(crate) fn is_nobody_elses(&self) -> bool {
+        fs2::FileExt::try_lock_exclusive(&self.file).is_ok()
     }
 
     /// Returns the locked file.
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Whoever had the lock before may have removed the file; then the lock is one on nothing.
+    fn still_there(self) -> io::Result<Self> {
+        match self.file.metadata()?.nlink() {
+            0 => Err(ErrorKind::NotFound.into()),
+            _ => Ok(self),
+        }
     }
 
     fn lock_now(file: File) -> io::Result<Option<Self>> {

@@ -43,6 +43,12 @@ impl Owner {
         })
     }
 
+    /// Tells whether both are the same process, which may have become another user meanwhile.
+    pub(crate) fn is_same_process(&self, other: &Self) -> bool {
+        let told = |owner: &Self| (owner.pid, owner.start_time, owner.boot.clone(), owner.pid_ns);
+        told(self) == told(other)
+    }
+
     /// Shortens a boot's id to what is compared.
     pub(crate) fn short_boot(boot_id: &str) -> String {
         boot_id

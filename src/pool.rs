@@ -34,6 +34,15 @@ enum Source {
     Loop(LoopDir),
 }
 
+/// What volumes are made with, and what it can hold.
+pub(crate) struct Opened {
+    pub(crate) backend: Backend,
+    /// What sizes are rounded up to.
+    pub(crate) unit: Bytes,
+    /// The room left; `None` if only making the volumes tells.
+    pub(crate) free: Option<Bytes>,
+}
+
 /// The variable that names the pool.
 const POOL_VARIABLE: &str = "KERNELDEV_DEVICE_POOL";
 
@@ -119,12 +128,24 @@ impl Pool {
     }
 
     /// Makes sure that volumes can be made here, before anything is written down.
-    pub(crate) fn open(&self) -> Result<Backend> {
+    pub(crate) fn open(&self) -> Result<Opened> {
         match &self.source {
-            Source::Lvm { vg_name, .. } => Ok(Backend::Lvm(Group::open(vg_name)?)),
+            Source::Lvm { vg_name, .. } => {
+                let (group, room) = Group::open(vg_name)?;
+                Ok(Opened {
+                    backend: Backend::Lvm(group),
+                    unit: room.extent,
+                    free: Some(room.free),
+                })
+            }
             Source::Loop(dir) => {
                 say_once_that_this_is_the_default(dir);
-                Ok(Backend::Loop(dir.clone()))
+                Ok(Opened {
+                    backend: Backend::Loop(dir.clone()),
+                    // The page: the kernel takes no other direct I/O to a file on some disks.
+                    unit: Bytes::new(4096),
+                    free: None,
+                })
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::backend::{Made, Named};
 use crate::error::Result;
 use crate::holding::{Claim, Held, Holding};
 use crate::request::Request;
+use crate::state::Record;
 use crate::volume::Volume;
 
 /// The volumes of one test.
@@ -24,7 +25,13 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(claim: Claim, spec: &Spec, made: Vec<Made>, request: &Request) -> Self {
+    pub(crate) fn new(
+        claim: Claim,
+        spec: &Spec,
+        made: Vec<Made>,
+        records: Vec<Record>,
+        request: &Request,
+    ) -> Self {
         let named: Vec<(&str, &Made)> = spec.volumes().iter().map(VolumeSpec::name).zip(&made).collect();
         let exports = exports(spec, &named);
         let about: Vec<(String, Named)> = named
@@ -38,10 +45,15 @@ impl Session {
                 ((*name).to_owned(), volume)
             })
             .collect();
-        let held = about.iter().zip(made).map(|((_, volume), made)| Held {
-            volume: volume.clone(),
-            device: made.device,
-        });
+        let held = about
+            .iter()
+            .zip(made)
+            .zip(records)
+            .map(|(((_, volume), made), record)| Held {
+                volume: volume.clone(),
+                record,
+                device: made.device,
+            });
         let holding = Arc::new(Holding::new(request, exports, claim, held.collect()));
         let volumes = about
             .into_iter()

@@ -47,6 +47,20 @@ impl SessionId {
         (!volume.is_empty() && !prefix.is_empty()).then(|| Self::parse(&format!("{stamp}-{hex}")))?
     }
 
+    /// Returns when the session began, in the form of the state file.
+    pub(crate) fn began(&self) -> String {
+        let part = |range| self.stamp.get(range).unwrap_or_default();
+        format!(
+            "{}-{}-{}T{}:{}:{}",
+            part(0..4),
+            part(4..6),
+            part(6..8),
+            part(8..10),
+            part(10..12),
+            part(12..14)
+        )
+    }
+
     /// Returns the name of one of this session's volumes.
     pub(crate) fn lv_name(&self, prefix: &str, volume: &str) -> String {
         format!("{prefix}-{self}-{volume}")
@@ -83,6 +97,12 @@ mod tests {
     #[case("", None)]
     fn a_session_is_read_from_its_volumes_names(#[case] lv_name: &str, #[case] id: Option<&str>) {
         assert_eq!(SessionId::of_lv(lv_name).map(|id| id.to_string()).as_deref(), id);
+    }
+
+    #[test]
+    fn a_session_knows_when_it_began() {
+        let id = SessionId::parse("20251115103045-a3f9d2").unwrap();
+        assert_eq!(id.began(), "2025-11-15T10:30:45");
     }
 
     #[test]

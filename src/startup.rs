@@ -8,6 +8,7 @@ use crate::harness::DECLARATIONS;
 use crate::reap;
 use crate::state::State;
 use crate::state_dir::StateDir;
+use crate::watchdog;
 
 /// The variable that switches the look off.
 const REAPER_VARIABLE: &str = "KDEV_REAPER";
@@ -17,6 +18,8 @@ const REAPER_VARIABLE: &str = "KDEV_REAPER";
 // child processes, no threads; nothing is written to standard output, which test runners parse.
 #[ctor::ctor(unsafe)]
 fn at_startup() {
+    watchdog::serve_if_asked();
+    watchdog::constructor_has_run();
     // The panic itself has been told on standard error.
     let _ = catch_unwind(look_after_the_dead);
 }

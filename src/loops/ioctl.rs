@@ -16,8 +16,10 @@ const LO_NAME_SIZE: usize = 64;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct LoopInfo {
+    /// The file system that the backing file is in.
     lo_device: u64,
     lo_inode: u64,
+    /// The backing device, if it is one.
     lo_rdevice: u64,
     lo_offset: u64,
     lo_sizelimit: u64,
@@ -71,6 +73,11 @@ impl LoopInfo {
             lo_encrypt_key: [0; 32],
             lo_init: [0; 2],
         }
+    }
+
+    /// Tells whether the device is over this one, or over a file in the file system on it.
+    pub(super) fn is_over(&self, device: u64) -> bool {
+        self.lo_device == device || self.lo_rdevice == device
     }
 
     /// Returns the name that the device was given when it was attached.

@@ -1,6 +1,8 @@
 //! Loop devices over files without a name: the embedded default.
 
+mod attached;
 mod device;
 mod ioctl;
 
+pub(crate) use attached::{Attached, attached, detach_over, over};
 pub(crate) use device::{LoopDevice, LoopDir, detach, is_attached};

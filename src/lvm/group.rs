@@ -6,14 +6,20 @@ use crate::command::Invocation;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
-use crate::lvm::{KEPT_TAG, POOL_TAG, reading, writing};
+use crate::lvm::{KEPT_TAG, Mapped, POOL_TAG, reading, writing};
 use crate::owner::OwnerTag;
 use crate::session_id::SessionId;
 
-/// A VG that was found to carry our tag, as it was when it was looked at.
+/// A VG that carries our tag, or did when something about it was written down. What removes or marks
+/// an LV asks for the tag again in the same command.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) name: String,
+}
+
+/// The room in a VG when it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
     pub(crate) size: Bytes,
     pub(crate) free: Bytes,
     pub(crate) extent: Bytes,
@@ -36,7 +42,7 @@ impl Group {
     /// # Errors
     ///
     /// [`Error::Missing`], or [`Error::NotOurs`] if it has not our tag.
-    pub(crate) fn open(name: &str) -> Result<Self> {
+    pub(crate) fn open(name: &str) -> Result<(Self, Room)> {
         let Some(row) = find(name)? else {
             return Err(Error::Missing {
                 what: format!("VG `{name}`"),
@@ -52,12 +58,19 @@ impl Group {
                 why,
             });
         }
-        Ok(Self {
-            name: row.vg_name,
+        let room = Room {
             size: Bytes::new(row.vg_size),
             free: Bytes::new(row.vg_free),
             extent: Bytes::new(row.vg_extent_size),
-        })
+        };
+        Ok((Self { name: row.vg_name }, room))
+    }
+
+    /// Takes the VG that a record names, without a look at it: enough for giving back.
+    pub(crate) fn on_record(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+        }
     }
 
     /// Tells whether there is a VG of that name, ours or not.
@@ -92,10 +105,14 @@ impl Group {
             .collect())
     }
 
-    /// Tries to remove LVs of one session: each that has the name *and* the tag.
+    /// Finds an LV of the VG in the kernel, if it is active.
+    pub(crate) fn mapped(&self, lv_name: &str) -> Option<Mapped> {
+        Mapped::find(&self.name, lv_name)
+    }
+
+    /// Tries to remove LVs of one session: each that has the name *and* the tag, in a VG of ours.
     ///
-    /// That all is done tells only a look at [`volumes`](Self::volumes): LVM removes all of them or
-    /// none, and passes over a name whose tag is another's.
+    /// LVM removes all of them or none, and passes over a name whose tag is another's.
     pub(crate) fn try_remove(&self, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
         self.run_on(writing("lvremove")?.arg("--yes"), lv_names, tag)
     }
@@ -105,7 +122,7 @@ impl Group {
         self.run_on(writing("lvchange")?.args(["--addtag", KEPT_TAG]), lv_names, tag)
     }
 
-    /// Runs a command on those of the named LVs that have the tag.
+    /// Runs a command on those of the named LVs that have the tag, if the VG has ours.
     fn run_on(&self, command: Invocation, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
         // Without a name LVM takes a selection for one over all VGs.
         if lv_names.is_empty() {
@@ -113,7 +130,10 @@ impl Group {
         }
         let names = lv_names.iter().map(|name| format!("{}/{name}", self.name));
         command
-            .args(["--select", &format!("lv_tags={{\"{tag}\"}}")])
+            .args([
+                "--select",
+                &format!("vg_tags={{\"{POOL_TAG}\"}} && lv_tags={{\"{tag}\"}}"),
+            ])
             .args(names)
             .run()?;
         Ok(())

@@ -1,10 +1,12 @@
 //! LVM, through its own commands. The one folder that names them.
 
 mod group;
+mod mapped;
 mod physical;
 mod report;
 
-pub(crate) use group::{Group, Lv};
+pub(crate) use group::{Group, Lv, Room};
+pub(crate) use mapped::{Mapped, unmap};
 pub(crate) use physical::{devices_of, make_group, unmake_group, unmake_physical};
 
 use crate::command::Invocation;

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,19 +60,24 @@ impl Pools {
     ///
     /// [`Error::NoPool`](crate::Error::NoPool), or if the files of state cannot be read.
     pub fn status(&self, pool: Option<&str>) -> Result<Vec<PoolStatus>> {
-        let (vgs, loops) = places(&self.state, pool)?;
-        let survey = survey(&self.state, &vgs, loops)?;
+        let places = places(&self.state, pool)?;
+        let survey = survey(&self.state, &places, BTreeMap::new())?;
         let entries = pools_file::read(self.state.dir())?;
         let name_of = |vg_name: &str| {
             let configured = entries.values().find(|entry| entry.lvm_config.vg_name == vg_name);
             configured.map_or_else(|| format!("(VG {vg_name})"), |entry| entry.pool_name.clone())
         };
         let mut statuses: Vec<PoolStatus> = Vec::new();
-        for vg_name in vgs.iter().map(String::as_str).chain(loops.then_some("")) {
+        for vg_name in places
+            .vgs
+            .iter()
+            .map(String::as_str)
+            .chain(places.loops.then_some(""))
+        {
             let of_this = |entry: &&Entry| entry.vg_name == vg_name;
             let volumes: Vec<VolumeStatus> =
                 survey.entries.iter().filter(of_this).map(volume_status).collect();
-            let group = survey.backends.group(vg_name);
+            let room = survey.backends.room(vg_name);
             statuses.push(PoolStatus {
                 name: if vg_name.is_empty() {
                     EMBEDDED.to_owned()
@@ -80,7 +85,7 @@ impl Pools {
                     name_of(vg_name)
                 },
                 vg_name: (!vg_name.is_empty()).then(|| vg_name.to_owned()),
-                room: group.map(|group| (group.size, group.free)),
+                room: room.map(|room| (room.size, room.free)),
                 trouble: survey
                     .unseen
                     .iter()

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::blank;
 use crate::error::{Error, Result};
 use crate::lvm::{self, Group};
@@ -5,7 +7,7 @@ use crate::pool::no_pool;
 use crate::pools::status::{foreign_names, volume_status};
 use crate::pools::{PoolSummary, Pools};
 use crate::pools_file;
-use crate::reap::{self, Wish, places, survey};
+use crate::reap::{self, Places, Wish, places, survey};
 
 impl Pools {
     /// Removes a pool's VG and PV, and leaves the device blank.
@@ -54,8 +56,11 @@ impl Pools {
     }
 
     fn check_empty(&self, pool: &str, vg_name: &str) -> Result<()> {
-        let (vgs, _) = places(&self.state, Some(pool))?;
-        let survey = survey(&self.state, &vgs, false)?;
+        let places = Places {
+            loops: false,
+            ..places(&self.state, Some(pool))?
+        };
+        let survey = survey(&self.state, &places, BTreeMap::new())?;
         let ours = survey
             .entries
             .iter()

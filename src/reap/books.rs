@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::here::Here;
 use crate::lease::Lease;
 use crate::liveness::{LeaseState, liveness};
-use crate::loops::{self, LoopDir};
-use crate::lvm::{Group, Lv};
+use crate::loops::{self, Attached, LoopDir};
+use crate::lvm::{Group, Lv, Room};
 use crate::owner::OwnerTag;
 use crate::process::Process;
 use crate::reap::judge::{Presence, Verdict};
@@ -46,51 +46,67 @@ pub(crate) struct Survey {
     pub(crate) leases: BTreeMap<SessionId, Lease>,
 }
 
+/// Where volumes are looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// The names of VGs.
+    pub(crate) vgs: BTreeSet<String>,
+    /// Whether loop devices are meant too.
+    pub(crate) loops: bool,
+}
+
 /// What volumes are removed with: the VGs that were looked at, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Backends {
-    groups: BTreeMap<String, Group>,
+    groups: BTreeMap<String, (Group, Room)>,
 }
 
 impl Backends {
     pub(crate) fn of(&self, kind: Kind, vg_name: &str) -> Option<Backend> {
         match kind {
             Kind::Loop => Some(Backend::Loop(LoopDir::from_env())),
-            Kind::Lvm => self.groups.get(vg_name).cloned().map(Backend::Lvm),
+            Kind::Lvm => {
+                let (group, _) = self.groups.get(vg_name)?;
+                Some(Backend::Lvm(group.clone()))
+            }
         }
     }
 
-    pub(crate) fn group(&self, vg_name: &str) -> Option<&Group> {
-        self.groups.get(vg_name)
+    /// Returns the room in a VG that could be looked at.
+    pub(crate) fn room(&self, vg_name: &str) -> Option<Room> {
+        self.groups.get(vg_name).map(|(_, room)| *room)
     }
 }
 
-/// Reads both books for the given VGs, and judges each volume.
+/// Reads both books for the given places, and judges each volume.
 ///
-/// `loops` tells whether records of loop devices are wanted too.
-pub(crate) fn survey(state: &State, vg_names: &BTreeSet<String>, loops: bool) -> Result<Survey> {
+/// `seized` are leases of owners that are known to be dead.
+pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId, Lease>) -> Result<Survey> {
     let mut survey = Survey::default();
     // Records first: a session that is made meanwhile then shows as an LV without a record, whose tag
     // and lease say that its owner lives. The other way round it would be a record without an LV.
     let records = state.snapshot()?;
     let mut lvs = Vec::new();
-    for vg_name in vg_names {
-        match Group::open(vg_name).and_then(|group| Ok((group.volumes()?, group))) {
-            Ok((volumes, group)) => {
+    for vg_name in &places.vgs {
+        match Group::open(vg_name).and_then(|(group, room)| Ok((group.volumes()?, group, room))) {
+            Ok((volumes, group, room)) => {
                 lvs.extend(volumes.into_iter().map(|lv| (vg_name.clone(), lv)));
-                survey.backends.groups.insert(vg_name.clone(), group);
+                survey.backends.groups.insert(vg_name.clone(), (group, room));
             }
             Err(err) => survey.unseen.push((vg_name.clone(), err)),
         }
     }
     let wanted = |record: &&Record| match record.kind {
-        Kind::Loop => loops,
-        Kind::Lvm => vg_names.contains(&record.vg_name),
+        Kind::Loop => places.loops,
+        Kind::Lvm => places.vgs.contains(&record.vg_name),
     };
     let mut judge = Judge {
         state,
         here: Here::get()?,
-        leases: BTreeMap::new(),
+        leases: seized
+            .into_iter()
+            .map(|(session, lease)| (session, (LeaseState::Free, Some(lease))))
+            .collect(),
     };
     for record in records.iter().filter(wanted) {
         // A record whose name is not of our form is not ours to judge.
@@ -141,12 +157,50 @@ pub(crate) fn survey(state: &State, vg_names: &BTreeSet<String>, loops: bool) ->
             record: None,
         });
     }
+    if places.loops {
+        for (tag, device) in unrecorded_loops(state, &records) {
+            survey.entries.push(Entry {
+                verdict: judge.verdict(&tag, !device.is_autoclear),
+                lv_name: device.name,
+                path: device.path,
+                size: Some(device.size),
+                kind: Kind::Loop,
+                vg_name: String::new(),
+                tag,
+                presence: Presence::There,
+                record: None,
+            });
+        }
+    }
     survey.leases = judge
         .leases
         .into_iter()
         .filter_map(|(id, (_, lease))| Some((id, lease?)))
         .collect();
     Ok(survey)
+}
+
+/// Finds loop devices of ours that no record tells of: those that have the name of a session whose lease
+/// is here. The lease says whose it was.
+fn unrecorded_loops(state: &State, records: &Records) -> Vec<(OwnerTag, Attached)> {
+    // Usually each lease has its records, and no device need be looked at.
+    let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
+    let sessions = Lease::sessions(state.dir()).unwrap_or_default();
+    let lost: BTreeSet<&SessionId> = sessions
+        .iter()
+        .filter(|session| !recorded.contains(session))
+        .collect();
+    if lost.is_empty() {
+        return Vec::new();
+    }
+    let of_ours = |device: Attached| {
+        let session = SessionId::of_lv(&device.name)?;
+        if !lost.contains(&session) {
+            return None;
+        }
+        Some((Lease::tag(state.dir(), &session)?, device))
+    };
+    loops::attached().into_iter().filter_map(of_ours).collect()
 }
 
 fn presence(record: &Record, lv: Option<&Lv>, backends: &Backends) -> Presence {
@@ -158,7 +212,7 @@ fn presence(record: &Record, lv: Option<&Lv>, backends: &Backends) -> Presence {
         },
         Kind::Lvm => match lv {
             Some(lv) if lv.owner().is_some() => Presence::There,
-            None if backends.group(&record.vg_name).is_none() => Presence::Unseen,
+            None if backends.room(&record.vg_name).is_none() => Presence::Unseen,
             _ => Presence::Gone,
         },
     }

@@ -2,8 +2,10 @@
 
 mod books;
 mod judge;
+mod occasions;
 mod sweep;
+mod take_back;
 
-pub(crate) use books::{Entry, survey};
+pub(crate) use books::{Entry, Places, survey};
 pub(crate) use judge::{Presence, Verdict, Wish};
-pub(crate) use sweep::{cleanup, places, reap_if_any_died, reap_pool};
+pub(crate) use occasions::{cleanup, places, reap_if_any_died, reap_owner, reap_pool, wait_for_removals};

@@ -1,22 +1,19 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use crate::backend::{Leftover, Named};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::give_back::give_back;
 use crate::lease::Lease;
-use crate::lock::FileLock;
+use crate::liveness::LeaseState;
 use crate::owner::OwnerTag;
-use crate::pool::{EMBEDDED, Pool};
+use crate::pool::EMBEDDED;
 use crate::pools_file;
-use crate::reap::books::{Entry, Survey, dead_by_their_records, survey};
-use crate::reap::judge::{Action, Wish, action};
+use crate::reap::books::{Entry, Survey};
+use crate::reap::judge::{Action, Verdict, Wish, action};
+use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
-use crate::state::{Failure, Kind, Record, State};
-
-/// How long a volume that could not be removed is left in peace by processes that merely start.
-const BETWEEN_RETRIES: Duration = Duration::from_secs(60);
+use crate::state::{Failure, Found, Kind, Record, State};
 
 /// What a sweep has done.
 #[derive(Debug, Default)]
@@ -57,81 +54,11 @@ fn volumes(count: usize) -> String {
     }
 }
 
-/// Removes what the dead left, if a look at the records alone shows that there is any.
-///
-/// Costs a few system calls for each session on record if there is none. Does not wait: if another
-/// reaper is at work, it is left to it.
-pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
-    let records = state.snapshot()?;
-    if records.iter().next().is_none() {
-        return Ok(Reaped::default());
-    }
-    let is_root = nix::unistd::geteuid().is_root();
-    let worth = |record: &Record| {
-        let tried = record
-            .failure
-            .as_ref()
-            .and_then(|failure| clock::age(&failure.at));
-        is_root && tried.is_none_or(|age| age >= BETWEEN_RETRIES)
-    };
-    let dead = dead_by_their_records(state, &records, worth)?;
-    if dead.is_empty() {
-        return Ok(Reaped::default());
-    }
-    let lock = state.dir().reaper_lock();
-    let Some(_lock) = FileLock::try_now(&lock).map_err(|err| Error::io("lock", lock, err))? else {
-        return Ok(Reaped::default());
-    };
-    let vgs = dead
-        .iter()
-        .filter(|record| record.kind == Kind::Lvm)
-        .map(|record| record.vg_name.clone())
-        .collect();
-    sweep(state, survey(state, &vgs, true)?, &Wish::Orphans)
-}
-
-/// Removes what the dead left in one pool. Waits for a reaper that is at work.
-pub(crate) fn reap_pool(pool: &Pool) -> Result<Reaped> {
-    cleanup(pool.state(), Some(pool.name()), &Wish::Orphans)
-}
-
-/// Removes the orphans of one pool, or of all, and the kept volumes that are wished away.
-///
-/// # Errors
-///
-/// [`Error::NoPool`] for a pool that is neither configured nor on record.
-pub(crate) fn cleanup(state: &State, pool: Option<&str>, wish: &Wish) -> Result<Reaped> {
-    state.dir().create()?;
-    let lock = state.dir().reaper_lock();
-    let _lock = FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))?;
-    let (vgs, loops) = places(state, pool)?;
-    sweep(state, survey(state, &vgs, loops)?, wish)
-}
-
-/// Returns the VGs of one pool, or of all, and whether loop devices are meant too.
-pub(crate) fn places(state: &State, pool: Option<&str>) -> Result<(BTreeSet<String>, bool)> {
-    let entries = pools_file::read(state.dir())?;
-    let is_meant = |name: &str| pool.is_none_or(|pool| pool == name);
-    let configured = entries.values().filter(|entry| is_meant(&entry.pool_name));
-    let mut vgs: BTreeSet<String> = configured.map(|entry| entry.lvm_config.vg_name.clone()).collect();
-    // A pool that was taken out of the configuration may still have volumes on record.
-    let records = state.snapshot()?;
-    let recorded = records
-        .iter()
-        .filter(|record| record.kind == Kind::Lvm && is_meant(&record.pool_name));
-    vgs.extend(recorded.map(|record| record.vg_name.clone()));
-    let loops = is_meant(EMBEDDED);
-    match pool {
-        Some(name) if vgs.is_empty() && !loops => {
-            Err(crate::pool::no_pool(name, state.dir(), entries.keys()))
-        }
-        _ => Ok((vgs, loops)),
-    }
-}
-
-fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
+/// Acts on what a survey has found.
+pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
     let mut reaped = Reaped::default();
-    let mut doomed: BTreeMap<(String, String), (OwnerTag, Kind, Vec<Named>)> = BTreeMap::new();
+    adopt(state, &mut survey)?;
+    let mut doomed: BTreeMap<Together, (OwnerTag, Vec<Named>)> = BTreeMap::new();
     let mut forgotten: Vec<&Entry> = Vec::new();
     for entry in &survey.entries {
         let phase = entry.record.as_ref().map(|record| record.phase);
@@ -139,11 +66,9 @@ fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
             Action::Leave => {}
             Action::Forget => forgotten.push(entry),
             Action::Remove => {
-                // By the tag, not only by the session: what is removed has exactly this owner.
-                let key = (entry.vg_name.clone(), entry.tag.to_string());
-                let (_, _, volumes) = doomed
-                    .entry(key)
-                    .or_insert_with(|| (entry.tag.clone(), entry.kind, Vec::new()));
+                let (_, volumes) = doomed
+                    .entry(Together::of(entry))
+                    .or_insert_with(|| (entry.tag.clone(), Vec::new()));
                 volumes.push(Named {
                     lv_name: entry.lv_name.clone(),
                     path: entry.path.clone(),
@@ -159,21 +84,24 @@ fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
             Ok(())
         })?;
     }
-    for ((vg_name, _), (tag, kind, volumes)) in doomed {
-        let Some(backend) = survey.backends.of(kind, &vg_name) else {
+    for (together, (tag, volumes)) in doomed {
+        let Some(backend) = survey.backends.of(together.kind, &together.vg_name) else {
             // A volume that is there was seen in its VG; nothing is removed by any other knowledge.
             continue;
         };
         let mut lease = survey.leases.remove(&tag.session);
-        match give_back(state, &backend, &tag, &volumes, &mut lease) {
+        let names: Vec<String> = volumes.iter().map(|volume| volume.lv_name.clone()).collect();
+        // Somebody may be looking at what was kept: nothing is taken away from it.
+        let left = match together.is_kept {
+            true => give_back(state, &backend, &tag, &volumes, &mut lease),
+            false => take_back(state, &backend, &tag, volumes, &mut lease),
+        };
+        match left {
             Ok(left) => {
-                let is_left = |name: &str| left.iter().any(|left| left.lv_name == name);
-                reaped.removed.extend(
-                    volumes
-                        .into_iter()
-                        .map(|volume| volume.lv_name)
-                        .filter(|name| !is_left(name)),
-                );
+                let is_left = |name: &String| left.iter().any(|left| left.lv_name == *name);
+                reaped
+                    .removed
+                    .extend(names.into_iter().filter(|name| !is_left(name)));
                 reaped.left.extend(left);
             }
             Err(err) => reaped.failures.push(format!(
@@ -193,6 +121,68 @@ fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
     remember_what_was_not_seen(state, &survey)?;
     end_leases_of_nobody(state, survey, &reaped)?;
     Ok(reaped)
+}
+
+/// What is removed together: by the tag, not only by the session, so that what goes has exactly this
+/// owner.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Together {
+    kind: Kind,
+    vg_name: String,
+    tag: String,
+    is_kept: bool,
+}
+
+impl Together {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            kind: entry.kind,
+            vg_name: entry.vg_name.clone(),
+            tag: entry.tag.to_string(),
+            is_kept: entry.verdict == Verdict::Kept,
+        }
+    }
+}
+
+/// Writes down the volumes that no record tells of, so that the index is whole again.
+fn adopt(state: &State, survey: &mut Survey) -> Result<()> {
+    if survey.entries.iter().all(|entry| entry.record.is_some()) {
+        return Ok(());
+    }
+    let pools = pools_file::read(state.dir())?;
+    let pool_of = |vg_name: &str| {
+        let pool = pools.values().find(|entry| entry.lvm_config.vg_name == vg_name);
+        pool.map_or(EMBEDDED, |entry| &entry.pool_name)
+    };
+    state.update(|records| {
+        for entry in survey.entries.iter_mut().filter(|entry| entry.record.is_none()) {
+            // A live owner gives its lease up when it has given the last volume back, in an update like
+            // this one. What it has given back meanwhile is not to be written down again.
+            let (lease, _) = Lease::probe(state.dir(), &entry.tag.session);
+            if entry.verdict == Verdict::Alive && lease != LeaseState::Held {
+                continue;
+            }
+            let record = Found {
+                tag: &entry.tag,
+                lv_name: &entry.lv_name,
+                lv_path: &entry.path,
+                pool_name: match entry.kind {
+                    Kind::Lvm => pool_of(&entry.vg_name),
+                    Kind::Loop => EMBEDDED,
+                },
+                vg_name: &entry.vg_name,
+                kind: entry.kind,
+                size: entry.size,
+                is_kept: entry.verdict == Verdict::Kept,
+            }
+            .record();
+            if !records.has(&record.lv_name) {
+                records.put(record.clone());
+            }
+            entry.record = Some(record);
+        }
+        Ok(())
+    })
 }
 
 /// Writes the reason to the records of volumes whose VG cannot be looked at, so that not every process

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::lock::FileLock;
 use crate::state::Record;
 use crate::state_dir::StateDir;
@@ -47,6 +48,7 @@ impl State {
         self.dir.create()?;
         let lock = self.dir.records_lock();
         let _lock = FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))?;
+        fault::point("records locked");
         let mut records = self.load_or_set_aside()?;
         let before = records.clone();
         let result = change(&mut records)?;
@@ -106,7 +108,9 @@ impl State {
 pub(crate) fn write_by_rename(dir: &Path, file: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut new = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
     new.write_all(text)?;
+    fault::point("file written aside");
     new.persist(file)?;
+    fault::point("file replaced");
     Ok(())
 }
 
@@ -160,6 +164,23 @@ impl Records {
 
     pub(crate) fn extend(&mut self, records: impl IntoIterator<Item = Record>) {
         self.records.extend(records);
+    }
+
+    /// Adds a record, or puts it in the place of the one of that name.
+    pub(crate) fn put(&mut self, record: Record) {
+        match self
+            .records
+            .iter_mut()
+            .find(|other| other.lv_name == record.lv_name)
+        {
+            Some(place) => *place = record,
+            None => self.records.push(record),
+        }
+    }
+
+    /// Tells whether there is a record of that name.
+    pub(crate) fn has(&self, lv_name: &str) -> bool {
+        self.records.iter().any(|record| record.lv_name == lv_name)
     }
 
     /// Drops the records of which `drop` is true.

@@ -5,4 +5,4 @@ mod record;
 
 pub(crate) use file::write_by_rename;
 pub(crate) use file::{Records, State};
-pub(crate) use record::{Failure, Kind, NewRecords, Phase, Record};
+pub(crate) use record::{Failure, Found, Kind, NewRecords, Phase, Record};

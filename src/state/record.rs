@@ -1,6 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use kdev_volumes_spec::VolumeSpec;
+use kdev_volumes_spec::{Bytes, VolumeSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -66,7 +66,7 @@ pub(crate) struct RecordedSpec {
 }
 
 /// What a volume is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     #[default]
@@ -108,6 +108,54 @@ impl Record {
             pid_ns: self.pid_ns,
             host: self.host.clone(),
             uid: self.uid,
+        }
+    }
+}
+
+/// A volume of which no record tells, as the volume itself does.
+pub(crate) struct Found<'a> {
+    pub(crate) tag: &'a OwnerTag,
+    pub(crate) lv_name: &'a str,
+    pub(crate) lv_path: &'a Path,
+    pub(crate) pool_name: &'a str,
+    pub(crate) vg_name: &'a str,
+    pub(crate) kind: Kind,
+    pub(crate) size: Option<Bytes>,
+    pub(crate) is_kept: bool,
+}
+
+impl Found<'_> {
+    /// Makes the record that was lost, as far as it can be known.
+    pub(crate) fn record(&self) -> Record {
+        let OwnerTag { session, owner, .. } = self.tag;
+        Record {
+            lv_name: self.lv_name.to_owned(),
+            lv_path: self.lv_path.to_owned(),
+            pool_name: self.pool_name.to_owned(),
+            vg_name: self.vg_name.to_owned(),
+            volume_spec: RecordedSpec {
+                name: self.lv_name.rsplit('-').next().unwrap_or_default().to_owned(),
+                size: self.size.unwrap_or_default().to_string(),
+                env_var: None,
+                order: 0,
+                others: Map::new(),
+            },
+            pid: owner.pid,
+            allocated_at: session.began(),
+            session_id: session.short(),
+            kind: self.kind,
+            start_time: owner.start_time,
+            boot_id: owner.boot.clone(),
+            pid_ns: owner.pid_ns,
+            host: owner.host.clone(),
+            uid: owner.uid,
+            phase: Phase::Active,
+            lv_uuid: None,
+            size_bytes: self.size.map(Bytes::get),
+            test: None,
+            kept: self.is_kept.then(|| "found".to_owned()),
+            failure: None,
+            others: Map::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use kdev_volumes::{Session, Volume, kdev_volumes};
+use kdev_volumes::{Pool, Session, Spec, Volume, VolumeSpec, kdev_volumes};
 
 /// Tells the parent that the volumes are there, and waits to be killed.
 fn wait_to_be_killed() -> ! {
@@ -96,6 +96,100 @@ fn waits_while_mounted(test: Volume) {
 #[test]
 #[ignore = "started by other tests"]
 fn waits() {
+    wait_to_be_killed();
+}
+
+/// Holds a second session beside the one of the attribute.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_with_two_sessions() {
+    let spec = Spec::new([VolumeSpec::new("more", "16M".parse().unwrap()).unwrap()]).unwrap();
+    let _more = Pool::from_env().unwrap().allocate(&spec).unwrap();
+    wait_to_be_killed();
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn aborts() {
+    std::process::abort();
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn exits() {
+    std::process::exit(0);
+}
+
+/// Hangs, until its runner loses patience.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn hangs() {
+    loop {
+        thread::park();
+    }
+}
+
+/// Waits for all of its children, as some tests do: its watchdog is none.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn has_no_child_to_wait_for() {
+    let ended = nix::sys::wait::waitpid(None::<nix::unistd::Pid>, None);
+    assert_eq!(ended, Err(nix::errno::Errno::ECHILD));
+    fs::write(env::var_os("CHILD_READY").unwrap(), "").unwrap();
+}
+
+/// Has a copy of its standard output open that programs which it starts inherit, and leaves a volume
+/// behind that takes its time to be removed.
+#[test]
+#[ignore = "started by other tests"]
+fn exits_with_a_leaky_descriptor() {
+    std::mem::forget(nix::unistd::dup(std::io::stdout()).unwrap());
+    let spec = Spec::new([VolumeSpec::new("test", "16M".parse().unwrap()).unwrap()]).unwrap();
+    let _session = Pool::from_env().unwrap().allocate(&spec).unwrap();
+    std::process::exit(0);
+}
+
+/// Stacks a device on both of its volumes, and one on a volume and somebody else's device.
+#[cfg(feature = "test-bed")]
+#[kdev_volumes(test = "16M", scratch = "16M", shared = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_under_mapped_devices(test: Volume, scratch: Volume, shared: Volume) {
+    let map = |name: &str, below: [&Path; 2]| {
+        let [one, two] = below.map(|path| path.display().to_string());
+        let table = format!("0 8192 linear {one} 0\n8192 8192 linear {two} 0\n");
+        let mut dmsetup = Command::new("dmsetup");
+        let name = format!("{}-{name}", env::var("CHILD_MAPPED").unwrap());
+        dmsetup.args(["create", &name, "--table", &table]);
+        assert!(dmsetup.status().unwrap().success());
+    };
+    let foreign = PathBuf::from(env::var_os("CHILD_FOREIGN_DEVICE").unwrap());
+    map("own", [test.path(), scratch.path()]);
+    map("shared", [shared.path(), &foreign]);
+    wait_to_be_killed();
+}
+
+/// Leaves a file system on its volume, in that a file, on that a loop device, and on that another
+/// mounted file system; and swaps to its second volume.
+#[kdev_volumes(test = "64M", swap = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_under_a_tower(test: Volume, swap: Volume) {
+    let point = PathBuf::from(env::var_os("CHILD_MOUNT_POINT").unwrap());
+    let upper = PathBuf::from(env::var_os("CHILD_UPPER_MOUNT_POINT").unwrap());
+    make_filesystem(&test);
+    succeed("mount", &[test.path(), &point]);
+    let file = point.join("image");
+    fs::File::create(&file).unwrap().set_len(16 << 20).unwrap();
+    succeed("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), &file]);
+    succeed("mount", &["-oloop".as_ref(), &file, &upper]);
+    succeed("mkswap", &["-q".as_ref(), swap.path()]);
+    succeed("swapon", &[swap.path()]);
     wait_to_be_killed();
 }
 

@@ -74,37 +74,6 @@ fn a_live_tests_devices_are_left_alone() {
 }
 
 #[test]
-fn a_mounted_device_is_stuck_until_it_is_unmounted() {
-    let scene = Scene::embedded();
-    let point = scene.mount_point();
-    let mut child = scene.child("waits_while_mounted");
-    scene
-        .start_command(child.env("CHILD_MOUNT_POINT", &point.path))
-        .kill();
-
-    let said = scene.kdev(&["pool", "cleanup"]).say();
-    assert_eq!(said.code, Some(1));
-    assert!(
-        said.err.contains(&format!("mounted on {}", point.path.display())),
-        "{}",
-        said.err
-    );
-    let still = scene.records();
-    assert_eq!(still.len(), 1, "what could not be removed stays on record");
-    assert!(
-        still[0]["failure"]["why"]
-            .as_str()
-            .unwrap()
-            .contains("mounted on"),
-        "{still:?}"
-    );
-
-    drop(point);
-    scene.kdev(&["pool", "cleanup"]).good();
-    scene.assert_no_trace();
-}
-
-#[test]
 fn a_test_that_leaves_its_volume_mounted_fails_and_says_where() {
     a_volume_left_mounted_fails_the_test(&Scene::embedded(), "passes_while_mounted");
 }

@@ -1,6 +1,7 @@
 //! The crate and the command on real devices: loop devices wherever there is root, and LVM in the test
 //! bed (feature `test-bed`), all of them with processes that are really killed.
 
+mod busy;
 mod children;
 mod command;
 mod embedded;
@@ -8,3 +9,4 @@ mod errors;
 #[cfg(feature = "test-bed")]
 mod lvm;
 mod scene;
+mod watchdog;

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -17,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Scene {
     dir: TempDir,
     pool: Option<String>,
+    has_watchdogs: bool,
 }
 
 impl Scene {
@@ -25,7 +28,15 @@ impl Scene {
         Self {
             dir: tempfile::tempdir().unwrap(),
             pool: None,
+            has_watchdogs: false,
         }
+    }
+
+    /// Lets the children have watchdogs. Elsewhere they have none, so that the dead stay as they died
+    /// until the test has somebody look.
+    pub(crate) fn with_watchdogs(mut self) -> Self {
+        self.has_watchdogs = true;
+        self
     }
 
     /// With `KERNELDEV_DEVICE_POOL` set to a name, whether there is such a pool or not.
@@ -60,6 +71,9 @@ impl Scene {
             .env("KDEV_STATE_DIR", self.state_dir())
             .env("CHILD_READY", self.path("ready"))
             .stdin(Stdio::null());
+        if !self.has_watchdogs {
+            command.env("KDEV_WATCHDOG", "off");
+        }
         if let Some(pool) = &self.pool {
             command.env("KERNELDEV_DEVICE_POOL", pool);
         }
@@ -122,8 +136,7 @@ impl Scene {
 
     /// A new directory, from which whatever is mounted there is unmounted when it is dropped.
     pub(crate) fn mount_point(&self) -> MountPoint {
-        let path = self.path("mounted");
-        fs::create_dir(&path).unwrap();
+        let path = tempfile::tempdir_in(self.dir.path()).unwrap().keep();
         MountPoint { path }
     }
 
@@ -143,6 +156,30 @@ impl Scene {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
+    /// The watchdogs of this scene's processes, by pid.
+    pub(crate) fn watchdogs(&self) -> Vec<u32> {
+        let mine = format!("KDEV_STATE_DIR={}", self.state_dir().display());
+        let is_mine = |pid: &u32| {
+            let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let environment = read("environ");
+            read("comm") == b"kdev-watchdog\n"
+                && environment
+                    .split(|&byte| byte == 0)
+                    .any(|entry| entry == mine.as_bytes())
+        };
+        let entries = fs::read_dir("/proc").unwrap();
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(is_mine)
+            .collect()
+    }
+
+    /// Waits until nothing is left that a watchdog would take care of, nor a watchdog.
+    pub(crate) fn wait_for_watchdogs(&self) {
+        wait_until("the watchdogs are done", || self.watchdogs().is_empty());
+        self.assert_no_trace();
+    }
+
     /// No record and no lease is left.
     pub(crate) fn assert_no_trace(&self) {
         assert_eq!(self.records(), Vec::<Value>::new());
@@ -158,6 +195,16 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Sends a signal to its process group, as a terminal and a test runner do.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        killpg(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) {
+        self.child.wait().unwrap();
     }
 
     /// Ends it with SIGKILL, and waits for its end.

@@ -1,7 +1,6 @@
 //! Processes that die while they hold LVs.
 
 use std::fs;
-use std::path::Path;
 
 use crate::lvm::disk::{Pool, run};
 use crate::scene::{Say, wait_until};
@@ -81,46 +80,6 @@ fn without_records_the_tags_tell_who_is_dead() {
         );
         pool.assert_no_trace();
     }
-}
-
-#[test]
-fn a_mounted_volume_is_left_on_record_and_said_and_the_rest_goes() {
-    let pool = Pool::new(256);
-    let child = pool.start("waits_after_unmounting");
-    let records = pool.records();
-    let of = |name: &str| {
-        records
-            .iter()
-            .find(|record| record["volume_spec"]["name"] == name)
-            .unwrap()
-    };
-    let path = of("test")["lv_path"].as_str().unwrap().to_owned();
-    let mounted = pool.mount_point().mount(Path::new(&path));
-    child.kill();
-
-    let said = pool.kdev(&["pool", "cleanup"]).say();
-    assert_eq!(said.code, Some(1));
-    assert!(
-        said.err
-            .contains(&format!("mounted on {}", mounted.path.display())),
-        "{}",
-        said.err
-    );
-    assert_eq!(
-        pool.lvs(),
-        [of("test")["lv_name"].as_str().unwrap()],
-        "the other one is gone"
-    );
-    assert_eq!(pool.records().len(), 1);
-    let status = pool.kdev(&["pool", "status"]).good();
-    assert!(status.contains("stuck (mounted on"), "{status}");
-
-    // A process that starts does not try again at once; a cleanup does.
-    let said = pool.child("passes").say();
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    drop(mounted);
-    pool.kdev(&["pool", "cleanup"]).good();
-    pool.assert_no_trace();
 }
 
 #[test]

@@ -72,12 +72,21 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(mib: u64) -> Self {
+        Self::of(mib, Scene::with_pool_named)
+    }
+
+    /// One whose children have watchdogs.
+    pub(crate) fn with_watchdogs(mib: u64) -> Self {
+        Self::of(mib, |name| Scene::with_pool_named(name).with_watchdogs())
+    }
+
+    fn of(mib: u64, scene: impl FnOnce(&str) -> Scene) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("p{}x{count}", std::process::id());
         let vg = format!("kerneldev-{name}-vg");
         let pool = Self {
-            scene: Scene::with_pool_named(&name),
+            scene: scene(&name),
             disk: Disk::new(mib),
             name,
             vg,

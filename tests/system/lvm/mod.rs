@@ -1,5 +1,6 @@
 //! On real LVM, in the test bed.
 
+mod busy;
 mod crash;
 mod disk;
 mod errors;
@@ -7,3 +8,4 @@ mod foreign;
 mod keep;
 mod setup;
 mod suite;
+mod watchdog;

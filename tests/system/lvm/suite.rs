@@ -9,8 +9,8 @@ use nextest_metadata::{FilterMatch, TestListSummary};
 
 use crate::scene::{Say, Scene};
 
-/// What the test bed hands on: the suite, built outside, and a disk.
-fn from_bed(name: &str) -> PathBuf {
+/// What the test bed hands on: the test programs, built outside, and a disk.
+pub(crate) fn from_bed(name: &str) -> PathBuf {
     env::var_os(name)
         .unwrap_or_else(|| panic!("{name} is not set: this test runs in the test bed, by `make test`"))
         .into()
@@ -21,7 +21,7 @@ fn an_annotated_suite_runs_on_one_vg_eight_tests_at_a_time() {
     let archive = from_bed("KDEV_BED_ARCHIVE");
     let disk = from_bed("KDEV_BED_DISK");
     let name = format!("suite{}", std::process::id());
-    let scene = Scene::with_pool_named(&name);
+    let scene = Scene::with_pool_named(&name).with_watchdogs();
     scene
         .kdev(&[
             "pool",
@@ -80,7 +80,7 @@ fn an_annotated_suite_runs_on_one_vg_eight_tests_at_a_time() {
 
     let status = scene.kdev(&["pool", "status"]).good();
     assert_eq!(status.lines().count(), 1, "something is left in the VG: {status}");
-    scene.assert_no_trace();
+    scene.wait_for_watchdogs();
     scene
         .kdev(&["pool", "teardown", &format!("--pool={name}")])
         .good();

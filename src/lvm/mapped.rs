@@ -1,0 +1,116 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kdev_volumes_spec::Bytes;
+
+use crate::command::Invocation;
+use crate::error::Result;
+
+/// An LV that is active, as the kernel has it: known without asking LVM, which takes longer to start
+/// than to answer.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    /// Below `/dev/mapper`; fstests' `check` takes no other kind of link.
+    pub(crate) path: PathBuf,
+    /// The LV's UUID as LVM writes it.
+    pub(crate) uuid: String,
+    pub(crate) size: Bytes,
+    /// The device's directory in sysfs.
+    dir: PathBuf,
+    kernel_uuid: String,
+}
+
+impl Mapped {
+    /// Finds an LV by its link in `/dev`, which is there when LVM has waited for udev.
+    ///
+    /// `None` if it is not active, or if anything about it is not as expected; then LVM is to be asked.
+    pub(crate) fn find(vg_name: &str, lv_name: &str) -> Option<Self> {
+        let device = fs::canonicalize(Path::new("/dev").join(vg_name).join(lv_name)).ok()?;
+        let dir = Path::new("/sys/block").join(device.file_name()?);
+        let name = read(&dir.join("dm/name"))?;
+        // A link that was left behind may point to a device that is another's by now.
+        if name != mapped_name(vg_name, lv_name) {
+            return None;
+        }
+        let kernel_uuid = read(&dir.join("dm/uuid"))?;
+        let sectors: u64 = read(&dir.join("size"))?.parse().ok()?;
+        Some(Self {
+            path: Path::new("/dev/mapper").join(name),
+            uuid: lv_uuid(&kernel_uuid)?,
+            size: Bytes::new(sectors.checked_mul(512)?),
+            dir,
+            kernel_uuid,
+        })
+    }
+
+    /// Tells whether the kernel has it no more.
+    pub(crate) fn is_gone(&self) -> bool {
+        read(&self.dir.join("dm/uuid")).is_none_or(|uuid| uuid != self.kernel_uuid)
+    }
+}
+
+/// Removes a device of device-mapper that is nobody's LV, unless somebody has it open.
+pub(crate) fn unmap(name: &str) -> Result<()> {
+    Invocation::new("dmsetup", "dmsetup")?
+        .args(["remove", name])
+        .run()?;
+    Ok(())
+}
+
+fn read(file: &Path) -> Option<String> {
+    Some(fs::read_to_string(file).ok()?.trim_end().to_owned())
+}
+
+/// device-mapper's names join VG and LV with one hyphen, and double those within.
+fn mapped_name(vg_name: &str, lv_name: &str) -> String {
+    format!("{}-{}", vg_name.replace('-', "--"), lv_name.replace('-', "--"))
+}
+
+/// The kernel's UUID of an LV is `LVM-`, the VG's, the LV's, without the hyphens that LVM writes.
+fn lv_uuid(kernel_uuid: &str) -> Option<String> {
+    let both = kernel_uuid.strip_prefix("LVM-")?;
+    if both.len() != 64 || !both.is_ascii() {
+        return None;
+    }
+    let mut rest = &both[32..];
+    let mut groups = Vec::new();
+    for length in [6, 4, 4, 4, 4, 4, 6] {
+        let (group, after) = rest.split_at(length);
+        groups.push(group);
+        rest = after;
+    }
+    Some(groups.join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn a_uuid_is_written_as_lvm_writes_it() {
+        let kernel = "LVM-XAdq2lH5eY3PfwLoVzbJkM0sQ8tRcU7nGJ2hxdLvRdQ7kbNcYDOeTz5WsVmK1pBf";
+        assert_eq!(
+            lv_uuid(kernel).as_deref(),
+            Some("GJ2hxd-LvRd-Q7kb-NcYD-OeTz-5WsV-mK1pBf")
+        );
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("CRYPT-LUKS2-0123")]
+    #[case("LVM-short")]
+    #[case("LVM-XAdq2lH5eY3PfwLoVzbJkM0sQ8tRcU7nGJ2hxdLvRdQ7kbNcYDOeTz5WsVmK1pBf-real")]
+    fn a_uuid_of_something_else_is_none(#[case] kernel: &str) {
+        assert_eq!(lv_uuid(kernel), None);
+    }
+
+    #[test]
+    fn hyphens_of_names_are_doubled() {
+        assert_eq!(
+            mapped_name("kerneldev-default-vg", "kdev-1-a"),
+            "kerneldev--default--vg-kdev--1--a"
+        );
+    }
+}

@@ -1,0 +1,204 @@
+//! What is mounted where, in every mount namespace that a process of ours or another's lives in.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use nix::mount::{MntFlags, umount2};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{major, minor};
+use nix::unistd::{chroot, fchdir};
+
+/// A mount, as a process that sees it has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mount {
+    /// Its number; later mounts have larger ones, also those that lie within it.
+    id: u64,
+    pub(crate) point: PathBuf,
+    /// The device number, `major:minor`. Some file systems, such as btrfs, have one of their own.
+    number: String,
+    /// What was mounted: for those, the device, or several with colons between.
+    source: PathBuf,
+    /// A process in whose mount namespace, and below whose root, this is the path.
+    seen_by: u32,
+}
+
+impl Mount {
+    /// Tells whether the mount is of one of these devices.
+    pub(crate) fn is_of(&self, devices: &BTreeSet<u64>) -> bool {
+        devices.iter().any(|&device| self.number == text_of(device))
+            || (self.number.starts_with("0:") && self.sources().any(|source| devices.contains(&source)))
+    }
+
+    fn sources(&self) -> impl Iterator<Item = u64> {
+        let text = self.source.to_string_lossy().into_owned();
+        let paths: Vec<PathBuf> = text
+            .split(':')
+            .filter(|part| part.starts_with('/'))
+            .map(PathBuf::from)
+            .collect();
+        paths.into_iter().filter_map(|path| block_device(&path))
+    }
+}
+
+/// Returns the number of a block device; `None` for anything else.
+pub(crate) fn block_device(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::FileTypeExt;
+    let meta = fs::metadata(path).ok()?;
+    meta.file_type().is_block_device().then(|| meta.rdev())
+}
+
+/// Writes a device number as sysfs and mountinfo do.
+pub(crate) fn text_of(device: u64) -> String {
+    format!("{}:{}", major(device), minor(device))
+}
+
+/// Lists the mounts of these devices, those first that lie within others.
+///
+/// A mount that several namespaces share is listed for each of them.
+pub(crate) fn mounts_of(devices: &BTreeSet<u64>) -> Vec<Mount> {
+    let mut mounts: Vec<Mount> = viewers()
+        .into_iter()
+        .flat_map(|pid| {
+            // A process that has ended meanwhile sees nothing.
+            let text = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+            parse(&text, pid)
+        })
+        .filter(|mount| mount.is_of(devices))
+        .collect();
+    mounts.sort_by_key(|mount| Reverse(mount.id));
+    mounts
+}
+
+/// Picks a process for each mount namespace and each root directory that there is; for ours, us.
+fn viewers() -> Vec<u32> {
+    let mut viewers = BTreeMap::new();
+    let me = std::process::id();
+    for pid in std::iter::once(me).chain(pids()) {
+        if let Some(view) = view_of(pid) {
+            viewers.entry(view).or_insert(pid);
+        }
+    }
+    viewers.into_values().collect()
+}
+
+/// Lists the processes that there are.
+pub(crate) fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+fn view_of(pid: u32) -> Option<(u64, u64, u64)> {
+    let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok()?.ino();
+    let root = fs::metadata(format!("/proc/{pid}/root")).ok()?;
+    Some((namespace, root.dev(), root.ino()))
+}
+
+/// Reads proc_pid_mountinfo(5): number, parent, device, root, mount point, options, optional fields, a
+/// hyphen, type, source.
+fn parse(mountinfo: &[u8], seen_by: u32) -> Vec<Mount> {
+    let lines = mountinfo.split(|&byte| byte == b'\n');
+    lines
+        .filter_map(|line| {
+            let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+            let hyphen = fields.iter().skip(6).position(|field| *field == b"-")? + 6;
+            Some(Mount {
+                id: std::str::from_utf8(fields[0]).ok()?.parse().ok()?,
+                number: String::from_utf8(fields[2].to_vec()).ok()?,
+                point: unescaped(fields[4]),
+                source: unescaped(fields.get(hyphen + 2)?),
+                seen_by,
+            })
+        })
+        .collect()
+}
+
+/// Blanks and backslashes in paths are written as a backslash and three octal digits.
+fn unescaped(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, after @ ..] = rest {
+        let octal = match rest {
+            [b'\\', digits @ ..] if digits.len() >= 3 => std::str::from_utf8(&digits[..3])
+                .ok()
+                .and_then(|digits| u8::from_str_radix(digits, 8).ok()),
+            _ => None,
+        };
+        bytes.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { &rest[4..] } else { after };
+    }
+    OsString::from_vec(bytes).into()
+}
+
+/// Unmounts it, unless somebody uses it: never by force, and never lazily.
+pub(crate) fn unmount(mount: &Mount) -> io::Result<()> {
+    // Where it is seen by others than us, a thread of our own goes there: what it makes of its root,
+    // its directory and its mount namespace is its own.
+    let seen_by = mount.seen_by;
+    let point = mount.point.clone();
+    if view_of(seen_by) == view_of(std::process::id()) {
+        return Ok(umount2(&point, MntFlags::UMOUNT_NOFOLLOW)?);
+    }
+    let there = thread::Builder::new().spawn(move || -> io::Result<()> {
+        let namespace = File::open(format!("/proc/{seen_by}/ns/mnt"))?;
+        let root = File::open(format!("/proc/{seen_by}/root"))?;
+        unshare(CloneFlags::CLONE_FS)?;
+        setns(namespace, CloneFlags::CLONE_NEWNS)?;
+        fchdir(root)?;
+        chroot(".")?;
+        Ok(umount2(&point, MntFlags::UMOUNT_NOFOLLOW)?)
+    })?;
+    there
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("the thread that unmounts panicked")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOUNTINFO: &str = "36 35 254:3 / /mnt/a\\040b rw,noatime master:1 - ext4 /dev/mapper/x rw\n\
+                             37 36 254:3 /sub /mnt/a\\040b/sub rw shared:2 master:1 - ext4 /dev/mapper/x rw\n\
+                             38 35 254:33 / /mnt/other rw - xfs /dev/mapper/y rw\n\
+                             39 35 0:40 / /mnt/btrfs rw - btrfs /dev/null rw\n\
+                             nonsense\n40 35 254:3\n";
+
+    #[test]
+    fn a_mount_is_found_by_its_device_number_and_the_inner_one_comes_first() {
+        let mounts = parse(MOUNTINFO.as_bytes(), 1);
+        assert_eq!(mounts.len(), 4);
+        assert_eq!(mounts[0].point, Path::new("/mnt/a b"));
+        assert_eq!(mounts[1].point, Path::new("/mnt/a b/sub"));
+        assert_eq!(mounts[2].source, Path::new("/dev/mapper/y"));
+        let device = nix::sys::stat::makedev(254, 3);
+        let of_it: Vec<u64> = mounts
+            .iter()
+            .filter(|mount| mount.is_of(&BTreeSet::from([device])))
+            .map(|mount| mount.id)
+            .collect();
+        assert_eq!(of_it, [36, 37]);
+    }
+
+    #[test]
+    fn what_is_written_in_octal_is_read_back_and_the_rest_stays() {
+        for (field, path) in [
+            ("/plain", "/plain"),
+            (r"/a\040b\134c", r"/a b\c"),
+            (r"/end\04", r"/end\04"),
+            (r"/odd\9zz", r"/odd\9zz"),
+        ] {
+            assert_eq!(unescaped(field.as_bytes()), Path::new(path));
+        }
+    }
+
+    #[test]
+    fn this_process_sees_its_own_mounts() {
+        assert!(viewers().contains(&std::process::id()));
+    }
+}

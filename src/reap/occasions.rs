@@ -1,0 +1,244 @@
+//! When the dead are looked for: as a program starts, when a pool is full, when somebody asks, and when
+//! a watchdog's owner has died.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kdev_volumes_spec::Bytes;
+
+use crate::backend::{Backend, Named};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::here::Here;
+use crate::lease::Lease;
+use crate::liveness::{LeaseState, Liveness, liveness};
+use crate::lock::FileLock;
+use crate::loops::LoopDir;
+use crate::lvm::Group;
+use crate::owner::{Owner, OwnerTag};
+use crate::pool::{EMBEDDED, Pool};
+use crate::pools_file;
+use crate::process::Process;
+use crate::reap::books::{Places, dead_by_their_records, survey};
+use crate::reap::judge::Wish;
+use crate::reap::sweep::{Reaped, sweep};
+use crate::reap::take_back::take_back;
+use crate::session_id::SessionId;
+use crate::state::{Kind, Phase, Record, State};
+
+/// How long a volume that could not be removed is left in peace by processes that merely start.
+const BETWEEN_RETRIES: Duration = Duration::from_secs(60);
+
+/// How long is waited for others who are removing volumes.
+const OTHERS_TIME: Duration = Duration::from_secs(30);
+
+/// Removes what the dead left, if a look at records and leases shows that there is any.
+///
+/// Costs a few system calls for each session if there is none. Does not wait: if another reaper is at
+/// work, it is left to it.
+pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
+    let records = state.snapshot()?;
+    let sessions = sessions_with_leases(state)?;
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root || (records.iter().next().is_none() && sessions.is_empty()) {
+        return Ok(Reaped::default());
+    }
+    let worth = |record: &Record| {
+        let tried = record
+            .failure
+            .as_ref()
+            .and_then(|failure| clock::age(&failure.at));
+        tried.is_none_or(|age| age >= BETWEEN_RETRIES)
+    };
+    let mut places = Places {
+        vgs: BTreeSet::new(),
+        loops: true,
+    };
+    let mut any_died = false;
+    for record in dead_by_their_records(state, &records, worth)? {
+        any_died = true;
+        if record.kind == Kind::Lvm {
+            places.vgs.insert(record.vg_name.clone());
+        }
+    }
+    // A lease that nobody holds and no record needs: the records were lost, and the volumes may be
+    // anywhere.
+    let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
+    let is_lost = |session: &SessionId| {
+        !recorded.contains(session) && Lease::probe(state.dir(), session).0 == LeaseState::Free
+    };
+    if sessions.iter().any(is_lost) {
+        any_died = true;
+        places = self::places(state, None)?;
+    }
+    if !any_died {
+        return Ok(Reaped::default());
+    }
+    let lock = state.dir().reaper_lock();
+    let Some(_lock) = FileLock::try_now(&lock).map_err(|err| Error::io("lock", lock, err))? else {
+        return Ok(Reaped::default());
+    };
+    sweep(state, survey(state, &places, BTreeMap::new())?, &Wish::Orphans)
+}
+
+/// Removes what the dead left in one pool. Waits for a reaper that is at work.
+pub(crate) fn reap_pool(pool: &Pool) -> Result<Reaped> {
+    cleanup(pool.state(), Some(pool.name()), &Wish::Orphans)
+}
+
+/// Waits, for a while, for volumes of a pool that others are removing: their owners, and watchdogs.
+pub(crate) fn wait_for_removals(pool: &Pool) -> Result<()> {
+    let deadline = Instant::now() + OTHERS_TIME;
+    let here = Here::get()?;
+    let is_going = |record: &Record| {
+        let removing = record.phase == Phase::Removing;
+        // Its watchdog has only just been woken.
+        let died = || liveness(&record.owner(), LeaseState::Missing, here, Process::find) == Liveness::Dead;
+        let may_go = record.kept.is_none() && record.failure.is_none();
+        record.pool_name == pool.name() && may_go && (removing || died())
+    };
+    while pool.state().snapshot()?.iter().any(is_going) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Removes the orphans of one pool, or of all, and the kept volumes that are wished away.
+///
+/// # Errors
+///
+/// [`Error::NoPool`] for a pool that is neither configured nor on record.
+pub(crate) fn cleanup(state: &State, pool: Option<&str>, wish: &Wish) -> Result<Reaped> {
+    state.dir().create()?;
+    let _lock = wait_for_reapers(state)?;
+    let places = places(state, pool)?;
+    sweep(state, survey(state, &places, BTreeMap::new())?, wish)
+}
+
+/// Removes all that a process held of which is known that it is dead. For its watchdog.
+pub(crate) fn reap_owner(state: &State, owner: &Owner) -> Result<()> {
+    let mut done = BTreeSet::new();
+    loop {
+        let mut sessions = sessions_of(state, owner)?;
+        sessions.retain(|session| !done.contains(session));
+        let Some(first) = sessions.first() else {
+            return Ok(());
+        };
+        let mut seized = BTreeMap::new();
+        let mut without_lease = false;
+        for session in &sessions {
+            match Lease::seize(state.dir(), session) {
+                Ok(Some(lease)) => {
+                    seized.insert(session.clone(), lease);
+                    done.insert(session.clone());
+                }
+                Ok(None) => {}
+                Err(_) => {
+                    without_lease = true;
+                    done.insert(session.clone());
+                }
+            }
+        }
+        if seized.is_empty() && !without_lease {
+            // Whoever holds it lets go of it at some time; perhaps when all is done.
+            if let Ok(lease) = Lease::seize_when_free(state.dir(), first) {
+                seized.insert(first.clone(), lease);
+            }
+            done.insert(first.clone());
+        }
+        sessions.retain(|session| done.contains(session));
+        reap_sessions(state, &sessions, seized)?;
+    }
+}
+
+/// Removes by the records, without a look at LVM first; where the records were lost, by a survey.
+fn reap_sessions(
+    state: &State,
+    sessions: &[SessionId],
+    mut seized: BTreeMap<SessionId, Lease>,
+) -> Result<()> {
+    let records = state.snapshot()?;
+    let mut by_place: BTreeMap<(Kind, &str, SessionId), (OwnerTag, Vec<Named>)> = BTreeMap::new();
+    for record in records.iter().filter(|record| record.kept.is_none()) {
+        let Some(session) = record.session().filter(|session| sessions.contains(session)) else {
+            continue;
+        };
+        let tag = OwnerTag::new(session.clone(), record.owner());
+        let place = (record.kind, record.vg_name.as_str(), session);
+        let (_, volumes) = by_place.entry(place).or_insert_with(|| (tag, Vec::new()));
+        volumes.push(Named {
+            lv_name: record.lv_name.clone(),
+            path: record.lv_path.clone(),
+            size: Bytes::new(record.size_bytes.unwrap_or(0)),
+        });
+    }
+    for ((kind, vg_name, session), (tag, volumes)) in by_place {
+        let backend = match kind {
+            Kind::Lvm => Backend::Lvm(Group::on_record(vg_name)),
+            Kind::Loop => Backend::Loop(LoopDir::from_env()),
+        };
+        let mut lease = seized.remove(&session);
+        // What could not be removed is on record with the reason. If not even that is known, the next
+        // reaper has it to tell.
+        let _ = take_back(state, &backend, &tag, volumes, &mut lease);
+    }
+    let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
+    seized.retain(|session, _| !recorded.contains(session));
+    if !seized.is_empty() {
+        let _lock = wait_for_reapers(state)?;
+        let places = places(state, None)?;
+        sweep(state, survey(state, &places, seized)?, &Wish::Orphans)?;
+    }
+    Ok(())
+}
+
+/// Finds the sessions of a process that have anything to give back: by the records, and where those were
+/// lost by the leases.
+fn sessions_of(state: &State, owner: &Owner) -> Result<Vec<SessionId>> {
+    let records = state.snapshot()?;
+    let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
+    let his = records
+        .iter()
+        .filter(|record| record.kept.is_none() && record.owner().is_same_process(owner))
+        .filter_map(Record::session);
+    let mut sessions: BTreeSet<SessionId> = his.collect();
+    let lost = sessions_with_leases(state)?
+        .into_iter()
+        .filter(|session| !recorded.contains(session));
+    sessions.extend(lost.filter(|session| {
+        Lease::tag(state.dir(), session).is_some_and(|tag| tag.owner.is_same_process(owner))
+    }));
+    Ok(sessions.into_iter().collect())
+}
+
+fn sessions_with_leases(state: &State) -> Result<Vec<SessionId>> {
+    Lease::sessions(state.dir()).map_err(|err| Error::io("list", state.dir().leases(), err))
+}
+
+/// One reaper at a time.
+fn wait_for_reapers(state: &State) -> Result<FileLock> {
+    let lock = state.dir().reaper_lock();
+    FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))
+}
+
+/// Returns where volumes of one pool, or of all, are to be looked for.
+pub(crate) fn places(state: &State, pool: Option<&str>) -> Result<Places> {
+    let entries = pools_file::read(state.dir())?;
+    let is_meant = |name: &str| pool.is_none_or(|pool| pool == name);
+    let configured = entries.values().filter(|entry| is_meant(&entry.pool_name));
+    let mut vgs: BTreeSet<String> = configured.map(|entry| entry.lvm_config.vg_name.clone()).collect();
+    // A pool that was taken out of the configuration may still have volumes on record.
+    let records = state.snapshot()?;
+    let recorded = records
+        .iter()
+        .filter(|record| record.kind == Kind::Lvm && is_meant(&record.pool_name));
+    vgs.extend(recorded.map(|record| record.vg_name.clone()));
+    let loops = is_meant(EMBEDDED);
+    match pool {
+        Some(name) if vgs.is_empty() && !loops => {
+            Err(crate::pool::no_pool(name, state.dir(), entries.keys()))
+        }
+        _ => Ok(Places { vgs, loops }),
+    }
+}

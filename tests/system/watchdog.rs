@@ -1,0 +1,127 @@
+//! The watchdog gives back what its owner held, however that died, and nobody notices it.
+
+use nix::sys::signal::Signal;
+
+use crate::scene::{Say, Scene, wait_until};
+
+/// The ways in which a test's process is ended from outside.
+pub(crate) const SIGNALS: [Signal; 4] = [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+
+#[test]
+fn it_gives_back_after_every_signal_to_the_whole_group() {
+    for signal in SIGNALS {
+        let scene = Scene::embedded().with_watchdogs();
+        let child = scene.start("waits");
+        assert_eq!(scene.watchdogs().len(), 1, "{signal}");
+        child.signal_group(signal);
+        child.wait();
+        scene.wait_for_watchdogs();
+    }
+}
+
+#[test]
+fn it_gives_back_what_a_process_leaves_that_ends_itself() {
+    for end in ["aborts", "exits"] {
+        let scene = Scene::embedded().with_watchdogs();
+        scene.child(end).say();
+        scene.wait_for_watchdogs();
+    }
+}
+
+#[test]
+fn one_watchdog_guards_all_sessions_of_a_process() {
+    let scene = Scene::embedded().with_watchdogs();
+    let child = scene.start("waits_with_two_sessions");
+    assert_eq!(scene.leases().len(), 2);
+    assert_eq!(scene.watchdogs().len(), 1);
+    child.kill();
+    scene.wait_for_watchdogs();
+}
+
+#[test]
+fn it_unmounts_what_a_killed_test_had_mounted() {
+    let scene = Scene::embedded().with_watchdogs();
+    let point = scene.mount_point();
+    let mut child = scene.child("waits_while_mounted");
+    let child = scene.start_command(child.env("CHILD_MOUNT_POINT", &point.path));
+    child.kill();
+    scene.wait_for_watchdogs();
+}
+
+#[test]
+fn it_needs_no_records() {
+    let scene = Scene::embedded().with_watchdogs();
+    let child = scene.start("waits");
+    std::fs::remove_file(scene.state_dir().join("lv-state.json")).unwrap();
+    child.kill();
+    scene.wait_for_watchdogs();
+}
+
+#[test]
+fn it_goes_quietly_when_its_owner_has_given_all_back() {
+    let scene = Scene::embedded().with_watchdogs();
+    let said = scene.child("passes").say();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    scene.wait_for_watchdogs();
+}
+
+#[test]
+fn it_leaves_what_is_to_be_kept() {
+    let scene = Scene::embedded().with_watchdogs();
+    scene.child("passes").env("KDEV_KEEP", "always").good();
+    wait_until("the watchdog is gone", || scene.watchdogs().is_empty());
+    assert_eq!(scene.records().len(), 1);
+    scene.kdev(&["pool", "cleanup", "--kept"]).good();
+    scene.assert_no_trace();
+}
+
+#[test]
+fn it_is_no_child_that_a_test_would_have_to_wait_for() {
+    let scene = Scene::embedded().with_watchdogs();
+    scene.child("has_no_child_to_wait_for").good();
+    assert!(scene.path("ready").exists());
+    scene.wait_for_watchdogs();
+}
+
+#[test]
+fn it_holds_nothing_open_that_its_owner_had() {
+    let scene = Scene::embedded().with_watchdogs();
+    let child = scene.start("waits");
+    let [watchdog] = scene.watchdogs().try_into().unwrap();
+    let open: Vec<String> = std::fs::read_dir(format!("/proc/{watchdog}/fd"))
+        .unwrap()
+        .map(|entry| {
+            let target = std::fs::read_link(entry.unwrap().path()).unwrap();
+            target.to_string_lossy().into_owned()
+        })
+        .collect();
+    assert_eq!(open.len(), 3, "{open:?}");
+    assert!(open.iter().any(|target| target.contains("pidfd")), "{open:?}");
+    assert_eq!(
+        open.iter().filter(|target| *target == "/dev/null").count(),
+        2,
+        "{open:?}"
+    );
+    let at = std::fs::read_link(format!("/proc/{watchdog}/cwd")).unwrap();
+    assert_eq!(at.to_str(), Some("/"));
+    child.kill();
+    scene.wait_for_watchdogs();
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    let scene = Scene::embedded();
+    let child = scene.start("waits");
+    assert!(scene.watchdogs().is_empty());
+    child.kill();
+    scene.kdev(&["pool", "cleanup"]).good();
+    scene.assert_no_trace();
+}
+
+#[test]
+fn an_inherited_variable_makes_no_watchdog_of_a_test() {
+    let scene = Scene::embedded().with_watchdogs();
+    let said = scene.child("passes").env("KDEV_WATCHDOG_OF", "1.1").say();
+    assert!(said.out.contains("DEVICE="), "{}{}", said.out, said.err);
+    scene.wait_for_watchdogs();
+}
