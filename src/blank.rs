@@ -12,12 +12,19 @@ use nix::sys::stat::{major, minor};
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::holders::holders;
 
 /// What is looked at, and zeroed again when a pool is taken down: the beginning, where LVM's own
 /// metadata are written too, and the end, where RAID and GPT keep theirs.
 const HEAD: u64 = 4 << 20;
 const TAIL: u64 = 1 << 20;
+
+/// Where the label of a PV is, and the header of its metadata, without which LVM complains.
+const LABEL: u64 = 8 << 10;
+
+/// What libblkid finds on a PV.
+const OUR_SIGNATURE: &str = "a LVM2_member signature";
 
 /// LVM's metadata area and some room.
 const LEAST: Bytes = Bytes::new(64 << 20);
@@ -167,28 +174,41 @@ fn first_nonzero(file: &mut File, size: Bytes) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// Makes a device blank again that was found blank, and from which our own PV has just been removed.
+/// Makes a device blank again that was found blank, and on which our own PV is, in no VG any more.
+///
+/// The PV's label goes last: as long as it is there, whoever finds the work half done can tell that
+/// nobody has used the device since.
 ///
 /// # Errors
 ///
-/// [`Error::Refused`] if somebody has used it since.
+/// [`Error::Refused`] if somebody has used it all the same.
 pub(crate) fn restore(device: &Path) -> Result<()> {
     let failed = |err| Error::io("zero both ends of", device, err);
     let mut file = open_alone(device).map_err(failed)?;
     let signatures = signatures(device)?;
-    if !signatures.is_empty() {
-        let findings = vec![format!("it holds {} by now", signatures.join(" and "))];
+    if signatures != [OUR_SIGNATURE] {
+        let found = if signatures.is_empty() {
+            "nothing that is ours".to_owned()
+        } else {
+            signatures.join(" and ")
+        };
+        let findings = vec![format!("it holds {found} by now")];
         return Err(Error::Refused {
             device: device.to_owned(),
             findings,
         });
     }
     let size = Bytes::new(file.seek(SeekFrom::End(0)).map_err(failed)?);
-    for (start, end) in ends(size) {
-        file.seek(SeekFrom::Start(start)).map_err(failed)?;
-        io::copy(&mut io::repeat(0).take(end - start), &mut file).map_err(failed)?;
+    let [(_, head), tail] = ends(size);
+    for ranges in [&[tail, (LABEL, head)][..], &[(0, LABEL.min(head))][..]] {
+        for &(start, end) in ranges {
+            file.seek(SeekFrom::Start(start)).map_err(failed)?;
+            io::copy(&mut io::repeat(0).take(end.saturating_sub(start)), &mut file).map_err(failed)?;
+        }
+        file.flush().and_then(|()| file.sync_all()).map_err(failed)?;
+        fault::point("zeroed");
     }
-    file.flush().and_then(|()| file.sync_all()).map_err(failed)
+    Ok(())
 }
 
 /// The two ranges, as first byte and byte after the last; they do not overlap.

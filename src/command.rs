@@ -28,6 +28,7 @@ pub(crate) struct Invocation {
     program: PathBuf,
     args: Vec<OsString>,
     lock: Option<File>,
+    changes: bool,
     patience: Duration,
 }
 
@@ -71,6 +72,7 @@ impl Invocation {
                 program,
                 args: Vec::new(),
                 lock: None,
+                changes: false,
                 patience: PATIENCE,
             }),
             None => Err(Error::NotInstalled {
@@ -90,6 +92,18 @@ impl Invocation {
         self.args
             .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
+    }
+
+    /// Says that the program changes something, so that tests may die around it.
+    pub(crate) fn changing(mut self) -> Self {
+        self.changes = true;
+        self
+    }
+
+    fn fault_point(&self, when: &str) {
+        if self.changes {
+            fault::point(&format!("{when}: {}", self.as_typed()));
+        }
     }
 
     /// Lets the program hold a lock on, for as long as it runs, should we die meanwhile.
@@ -113,13 +127,7 @@ impl Invocation {
             Some(locked) => locked.try_clone().map_err(failed)?.into(),
             None => Stdio::null(),
         };
-        let what = || {
-            self.args
-                .first()
-                .map(|verb| verb.to_string_lossy().into_owned())
-                .unwrap_or_default()
-        };
-        fault::point(&format!("about to run {}", what()));
+        self.fault_point("about to run");
         let mut child = Command::new(&self.program)
             .args(&self.args)
             .env_clear()
@@ -134,10 +142,10 @@ impl Invocation {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        fault::point(&format!("{} begun", what()));
+        self.fault_point("begun");
         let (stdout, stderr) = drain(&mut child, &self.as_typed(), self.patience).map_err(failed)?;
         let status = child.wait().map_err(failed)?;
-        fault::point(&format!("{} done", what()));
+        self.fault_point("done");
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
         Ok(Finished {
             command: self.as_typed(),

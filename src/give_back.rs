@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::lease::Lease;
 use crate::owner::OwnerTag;
-use crate::state::{Failure, Phase, Records, State};
+use crate::state::{Failure, Phase, Record, Records, State};
 
 /// Gives volumes of one session back: the volumes first, and when they are known to be gone their
 /// records, and when the session has none left its lease.
@@ -29,16 +29,19 @@ pub(crate) fn give_back(
     })?;
     let left = backend.remove(volumes, tag)?;
     fault::point("volumes removed");
-    state.update(|records| {
-        settle(records, volumes, &left);
-        if !records
-            .iter()
-            .any(|record| record.session().as_ref() == Some(&tag.session))
-        {
-            lease.take().map_or(Ok(()), Lease::end)?;
-        }
-        Ok(())
-    })?;
+    state.update_then(
+        |records| {
+            settle(records, volumes, &left);
+            Ok(())
+        },
+        |records, ()| {
+            let is_of_session = |record: &Record| record.session().as_ref() == Some(&tag.session);
+            match records.iter().any(is_of_session) {
+                true => Ok(()),
+                false => lease.take().map_or(Ok(()), Lease::end),
+            }
+        },
+    )?;
     Ok(left)
 }
 

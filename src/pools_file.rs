@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 
 use serde::{Deserialize, Serialize};
@@ -69,33 +69,75 @@ pub(crate) fn read(dir: &StateDir) -> Result<PoolEntries> {
     Ok(load(dir)?.pools)
 }
 
-/// Changes the pools under a lock, and replaces the file.
-///
-/// Unlike the records this file is forced to the disk: nothing could rebuild it.
-pub(crate) fn update<R>(dir: &StateDir, change: impl FnOnce(&mut PoolEntries) -> Result<R>) -> Result<R> {
-    dir.create()?;
-    let lock = dir.pools_lock();
-    let _lock = FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))?;
-    let mut layout = load(dir)?;
-    let file = dir.pools_file();
+/// The pools of a state directory, which nobody else changes, nor their disks, while this value lives.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    dir: StateDir,
+    lock: FileLock,
+}
+
+impl Locked {
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NewerFile`] if a later version wrote the file, before anything is done to a disk that
+    /// could not be written down.
+    pub(crate) fn wait(dir: &StateDir) -> Result<Self> {
+        dir.create()?;
+        let path = dir.pools_lock();
+        let lock = FileLock::wait(&path).map_err(|err| Error::io("lock", path, err))?;
+        writable(dir)?;
+        Ok(Self {
+            dir: dir.clone(),
+            lock,
+        })
+    }
+
+    pub(crate) fn dir(&self) -> &StateDir {
+        &self.dir
+    }
+
+    pub(crate) fn read(&self) -> Result<PoolEntries> {
+        read(&self.dir)
+    }
+
+    /// Returns the lock for a program that changes a pool's disk.
+    pub(crate) fn shared(&self) -> Result<File> {
+        let lock = self.lock.file().try_clone();
+        lock.map_err(|err| Error::io("share the lock", self.dir.pools_lock(), err))
+    }
+
+    /// Changes the pools, and replaces the file.
+    ///
+    /// Unlike the records this file is forced to the disk: nothing could rebuild it.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut PoolEntries) -> Result<R>) -> Result<R> {
+        let mut layout = writable(&self.dir)?;
+        let before = layout.pools.clone();
+        let result = change(&mut layout.pools)?;
+        if layout.pools != before {
+            let file = self.dir.pools_file();
+            let failed = |err| Error::io("write", &file, err);
+            let mut text = serde_json::to_vec_pretty(&layout).map_err(|err| failed(err.into()))?;
+            text.push(b'\n');
+            write_by_rename(self.dir.root(), &file, &text).map_err(failed)?;
+            File::open(&file)
+                .and_then(|file| file.sync_all())
+                .map_err(failed)?;
+        }
+        Ok(result)
+    }
+}
+
+fn writable(dir: &StateDir) -> Result<Layout> {
+    let layout = load(dir)?;
     if layout.version != VERSION {
         return Err(Error::NewerFile {
-            file,
+            file: dir.pools_file(),
             version: layout.version,
         });
     }
-    let before = layout.pools.clone();
-    let result = change(&mut layout.pools)?;
-    if layout.pools != before {
-        let failed = |err| Error::io("write", &file, err);
-        let mut text = serde_json::to_vec_pretty(&layout).map_err(|err| failed(err.into()))?;
-        text.push(b'\n');
-        write_by_rename(dir.root(), &file, &text).map_err(failed)?;
-        fs::File::open(&file)
-            .and_then(|file| file.sync_all())
-            .map_err(failed)?;
-    }
-    Ok(result)
+    Ok(layout)
 }
 
 fn load(dir: &StateDir) -> Result<Layout> {
@@ -120,6 +162,10 @@ mod tests {
         "pool_name": "default", "device": "/dev/nvme1n1", "created_at": "2025-11-15T10:30:45.123456", "created_by": "joe",
         "lvm_config": {"pv": "/dev/nvme1n1", "vg_name": "kerneldev-default-vg", "lv_prefix": "kdev", "thin_provisioning": false}}}}"#;
 
+    fn change<R>(dir: &StateDir, change: impl FnOnce(&mut PoolEntries) -> Result<R>) -> Result<R> {
+        Locked::wait(dir)?.change(change)
+    }
+
     #[test]
     fn a_file_of_kerneldev_mcp_is_read_and_written_back_as_it_was() {
         let root = tempfile::tempdir().unwrap();
@@ -129,14 +175,14 @@ mod tests {
             read(&dir).unwrap()["default"].lvm_config.vg_name,
             "kerneldev-default-vg"
         );
-        update(&dir, |pools| {
+        change(&dir, |pools| {
             let mut other = pools["default"].clone();
             other.pool_name = "other".into();
             pools.insert("other".into(), other);
             Ok(())
         })
         .unwrap();
-        update(&dir, |pools| Ok(pools.remove("other"))).unwrap();
+        change(&dir, |pools| Ok(pools.remove("other"))).unwrap();
         let written: Value = serde_json::from_slice(&fs::read(dir.pools_file()).unwrap()).unwrap();
         assert_eq!(written, serde_json::from_str::<Value>(FOREIGN).unwrap());
     }
@@ -146,7 +192,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = StateDir::at(root.path());
         fs::write(dir.pools_file(), "{").unwrap();
-        assert!(matches!(update(&dir, |_| Ok(())), Err(Error::BadPools { .. })));
+        assert!(matches!(change(&dir, |_| Ok(())), Err(Error::BadPools { .. })));
         assert_eq!(fs::read(dir.pools_file()).unwrap(), b"{");
     }
 
@@ -156,6 +202,6 @@ mod tests {
         let dir = StateDir::at(root.path());
         fs::write(dir.pools_file(), FOREIGN.replace("\"1.0\"", "\"2.0\"")).unwrap();
         assert_eq!(read(&dir).unwrap().len(), 1);
-        assert!(matches!(update(&dir, |_| Ok(())), Err(Error::NewerFile { .. })));
+        assert!(matches!(change(&dir, |_| Ok(())), Err(Error::NewerFile { .. })));
     }
 }

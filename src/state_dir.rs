@@ -68,6 +68,11 @@ impl StateDir {
         self.root.join("device-pool.json")
     }
 
+    /// What is being done to a pool at this moment.
+    pub(crate) fn intent_file(&self) -> PathBuf {
+        self.root.join("device-pool.intent")
+    }
+
     /// The records.
     pub(crate) fn records_file(&self) -> PathBuf {
         self.root.join("lv-state.json")

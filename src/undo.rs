@@ -71,7 +71,7 @@ fn clear_devices(devices: &BTreeSet<u64>) -> bool {
 }
 
 fn switch_off_swap(path: &Path) -> Result<()> {
-    Invocation::new("swapoff", "mount")?.arg(path).run()?;
+    Invocation::new("swapoff", "mount")?.arg(path).changing().run()?;
     Ok(())
 }
 

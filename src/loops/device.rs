@@ -9,6 +9,7 @@ use kdev_volumes_spec::Bytes;
 use nix::errno::Errno;
 
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::loops::ioctl::{self, LO_FLAGS_AUTOCLEAR, LO_FLAGS_DIRECT_IO};
 
 /// The directory whose file system holds the files behind loop devices.
@@ -75,7 +76,9 @@ impl LoopDevice {
             .and_then(|info| info.ok_or(Errno::ENXIO.into()))
             .map_err(failed)?;
         info.lo_flags &= !LO_FLAGS_AUTOCLEAR;
-        ioctl::set_status(&self.device, &info).map_err(failed)
+        ioctl::set_status(&self.device, &info).map_err(failed)?;
+        fault::point("loop device kept");
+        Ok(())
     }
 }
 
@@ -106,7 +109,10 @@ pub(crate) fn detach(path: &Path, name: &str) -> Result<bool> {
     for pause in [0, 1, 5, 20, 100, 300, 600] {
         thread::sleep(Duration::from_millis(pause));
         match open_attached(path, name)? {
-            Some(device) => ioctl::clear(&device).map_err(|err| Error::io("detach", path, err))?,
+            Some(device) => {
+                ioctl::clear(&device).map_err(|err| Error::io("detach", path, err))?;
+                fault::point("loop device detached");
+            }
             None => return Ok(true),
         }
     }
@@ -120,7 +126,10 @@ fn attach(backing: &File, name: &str) -> io::Result<LoopDevice> {
         let path = PathBuf::from(format!("/dev/loop{}", ioctl::get_free(&control)?));
         let device = open(&path)?;
         match configure(&device, backing, name) {
-            Ok(()) => return Ok(LoopDevice { path, device }),
+            Ok(()) => {
+                fault::point("loop device attached");
+                return Ok(LoopDevice { path, device });
+            }
             Err(err) if err.raw_os_error() == Some(Errno::EBUSY as i32) => last = err,
             Err(err) => return Err(err),
         }

@@ -53,6 +53,7 @@ impl Mapped {
 pub(crate) fn unmap(name: &str) -> Result<()> {
     Invocation::new("dmsetup", "dmsetup")?
         .args(["remove", name])
+        .changing()
         .run()?;
     Ok(())
 }

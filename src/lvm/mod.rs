@@ -7,7 +7,7 @@ mod report;
 
 pub(crate) use group::{Group, Lv, Room};
 pub(crate) use mapped::{Mapped, unmap};
-pub(crate) use physical::{devices_of, make_group, unmake_group, unmake_physical};
+pub(crate) use physical::{make_group, physical_by_uuid, physicals_of, unmake_group};
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};
@@ -32,5 +32,5 @@ fn reading(verb: &str) -> Result<Invocation> {
 
 /// Begins a command of LVM's that changes metadata.
 fn writing(verb: &str) -> Result<Invocation> {
-    Ok(reading(verb)?.args(["--config", NO_ARCHIVE]))
+    Ok(reading(verb)?.args(["--config", NO_ARCHIVE]).changing())
 }

@@ -1,17 +1,29 @@
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::lvm::report::{self, READABLE};
+use crate::lvm::report::{self, PV_FIELDS, READABLE};
 use crate::lvm::{POOL_TAG, reading, writing};
 
 /// Metadata for about 20 000 volumes; the default holds some 1300, and it cannot grow later.
 const METADATA_SIZE: &str = "16m";
 
+/// A PV.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Physical {
+    pub(crate) device: PathBuf,
+    pub(crate) uuid: String,
+    /// Empty if it is in none.
+    pub(crate) vg_name: String,
+}
+
 /// Makes a PV of a blank device, and on it a VG that carries our tag.
 ///
 /// Without `--yes`, and with no input to be asked on: if LVM finds anything on the device, in spite
 /// of our own look at it, it refuses.
-pub(crate) fn make_group(vg_name: &str, device: &Path) -> Result<()> {
+///
+/// It holds the lock too: if we die, nobody takes it for done before LVM is.
+pub(crate) fn make_group(vg_name: &str, device: &Path, lock: File) -> Result<()> {
     writing("vgcreate")?
         .args([
             "--metadatasize",
@@ -23,31 +35,38 @@ pub(crate) fn make_group(vg_name: &str, device: &Path) -> Result<()> {
             vg_name,
         ])
         .arg(device)
+        .holding(lock)
         .run()?;
     Ok(())
 }
 
-/// Removes a VG. LVM refuses if there is an LV in it.
-pub(crate) fn unmake_group(vg_name: &str) -> Result<()> {
-    writing("vgremove")?.arg(vg_name).run()?;
+/// Removes a VG. LVM refuses if there is an LV in it. It holds the lock too.
+pub(crate) fn unmake_group(vg_name: &str, lock: File) -> Result<()> {
+    writing("vgremove")?.arg(vg_name).holding(lock).run()?;
     Ok(())
 }
 
-/// Removes a PV that is in no VG; LVM refuses if it is in one.
-pub(crate) fn unmake_physical(device: &Path) -> Result<()> {
-    reading("pvremove")?.arg(device).run()?;
-    Ok(())
+/// Returns the PVs that a VG is on, under the names that their devices have now.
+pub(crate) fn physicals_of(vg_name: &str) -> Result<Vec<Physical>> {
+    select(&format!("vg_name=\"{vg_name}\""))
 }
 
-/// Returns the devices that a VG is on, under the names that they have now.
-pub(crate) fn devices_of(vg_name: &str) -> Result<Vec<PathBuf>> {
-    let select = format!("vg_name=\"{vg_name}\"");
+/// Finds a PV by its UUID.
+pub(crate) fn physical_by_uuid(uuid: &str) -> Result<Option<Physical>> {
+    Ok(select(&format!("pv_uuid=\"{uuid}\""))?.into_iter().next())
+}
+
+fn select(which: &str) -> Result<Vec<Physical>> {
     let done = reading("pvs")?
         .args(READABLE)
-        .args(["-o", "pv_name", "--select", &select])
+        .args(["-o", PV_FIELDS, "--select", which])
         .run()?;
     Ok(report::pvs(&done.command, &done.stdout)?
         .into_iter()
-        .map(|row| row.pv_name.into())
+        .map(|row| Physical {
+            device: row.pv_name.into(),
+            uuid: row.pv_uuid,
+            vg_name: row.vg_name,
+        })
         .collect())
 }

@@ -60,10 +60,15 @@ pub(super) struct LvRow {
 #[derive(Debug, PartialEq, Deserialize)]
 pub(super) struct PvRow {
     pub(super) pv_name: String,
+    pub(super) pv_uuid: String,
+    pub(super) vg_name: String,
 }
 
 /// The fields of [`VgRow`], for `-o`.
 pub(super) const VG_FIELDS: &str = "vg_name,vg_tags,vg_size,vg_free,vg_extent_size";
+
+/// The fields of [`PvRow`], for `-o`.
+pub(super) const PV_FIELDS: &str = "pv_name,pv_uuid,vg_name";
 
 /// The fields of [`LvRow`], for `-o`.
 pub(super) const LV_FIELDS: &str = "lv_name,lv_uuid,lv_dm_path,lv_tags,lv_size";

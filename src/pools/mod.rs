@@ -1,5 +1,6 @@
 //! Setting pools up, looking at them, cleaning them, taking them down: what the command `kdev` does.
 
+mod intent;
 mod setup;
 mod status;
 mod teardown;
@@ -105,7 +106,8 @@ impl Pools {
     /// Removes what dead processes left, in one pool or in all, and the kept volumes that may go.
     ///
     /// Volumes of live owners, of owners of whom nothing is known, and LVs that are not ours stay in
-    /// any case. Waits for another cleanup that is at work.
+    /// any case. Waits for another cleanup that is at work. A setup or a teardown over which its process
+    /// died is finished.
     ///
     /// # Errors
     ///
@@ -116,6 +118,7 @@ impl Pools {
             Kept::Go => Wish::Kept,
             Kept::GoNamed(names) => Wish::KeptNamed(names.clone()),
         };
+        intent::finish_interrupted(self.state.dir())?;
         let reaped = reap::cleanup(&self.state, pool, &wish)?;
         Ok(Cleaned {
             removed: reaped.removed,

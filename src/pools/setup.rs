@@ -9,8 +9,9 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::lvm::{self, Group};
 use crate::pool::EMBEDDED;
+use crate::pools::intent::{self, Finished};
 use crate::pools::{PoolSummary, Pools};
-use crate::pools_file::{self, DEFAULT_PREFIX, LvmEntry, PoolEntries, PoolEntry};
+use crate::pools_file::{self, DEFAULT_PREFIX, Locked, LvmEntry, PoolEntries, PoolEntry};
 
 /// A pool that is to be set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +48,14 @@ impl Pools {
         check_names(&new.name, &vg_name, &lv_prefix)?;
         // Nothing is checked against a name that may mean another disk a moment later.
         let device = fs::canonicalize(&new.device).map_err(|err| Error::io("find", &new.device, err))?;
-        // All that can be refused is refused before anything is written, a directory of ours included.
+        // All that can be refused is refused before anything is written, a directory of ours included;
+        // but what somebody died over comes first.
+        match intent::finish_interrupted(self.state.dir())? {
+            Some(Finished::Setup(entry)) if is_of(&entry, &new.name, &vg_name, &device) => {
+                return Ok(entry.into());
+            }
+            _ => {}
+        }
         check_against(&pools_file::read(self.state.dir())?, &new.name, &vg_name)?;
         if Group::exists(&vg_name)? {
             return Err(bad(
@@ -71,18 +79,21 @@ impl Pools {
             },
             others: Map::new(),
         };
-        let mut made = false;
-        let written = pools_file::update(self.state.dir(), |pools| {
-            check_against(pools, &new.name, &vg_name)?;
-            // LVM looks at the device once more, exclusively, and writes to it only if it is blank still.
-            lvm::make_group(&vg_name, &device)?;
-            made = true;
-            pools.insert(new.name.clone(), entry.clone());
+        let pools = Locked::wait(self.state.dir())?;
+        check_against(&pools.read()?, &new.name, &vg_name)?;
+        intent::will_set_up(&pools, &entry)?;
+        // LVM looks at the device once more, exclusively, and writes to it only if it is blank still.
+        if let Err(err) = lvm::make_group(&vg_name, &device, pools.shared()?) {
+            // Nothing is taken back: it refuses a device that somebody has used since our look.
+            intent::done(&pools)?;
+            return Err(err);
+        }
+        let written = pools.change(|entries| {
+            entries.insert(new.name.clone(), entry.clone());
             Ok(())
         });
-        // Not if it was LVM that failed: it refuses a device that somebody has used since our look.
-        if written.is_err() && made {
-            if let Err(err) = take_back(&vg_name, &device) {
+        if written.is_err() {
+            if let Err(err) = take_back(&pools, &vg_name, &device) {
                 eprintln!(
                     "kdev: while taking back the setup of {}: {}",
                     device.display(),
@@ -90,14 +101,20 @@ impl Pools {
                 );
             }
         }
+        let noted = intent::done(&pools);
         written?;
+        noted?;
         Ok(entry.into())
     }
 }
 
-fn take_back(vg_name: &str, device: &Path) -> Result<()> {
-    lvm::unmake_group(vg_name)?;
-    lvm::unmake_physical(device)?;
+fn is_of(entry: &PoolEntry, name: &str, vg_name: &str, device: &Path) -> bool {
+    let LvmEntry { pv, vg_name: of, .. } = &entry.lvm_config;
+    entry.pool_name == name && of == vg_name && Path::new(pv) == device
+}
+
+fn take_back(pools: &Locked, vg_name: &str, device: &Path) -> Result<()> {
+    lvm::unmake_group(vg_name, pools.shared()?)?;
     blank::restore(device)
 }
 

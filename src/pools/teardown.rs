@@ -4,9 +4,10 @@ use crate::blank;
 use crate::error::{Error, Result};
 use crate::lvm::{self, Group};
 use crate::pool::no_pool;
+use crate::pools::intent::{self, Finished};
 use crate::pools::status::{foreign_names, volume_status};
 use crate::pools::{PoolSummary, Pools};
-use crate::pools_file;
+use crate::pools_file::{self, Locked};
 use crate::reap::{self, Places, Wish, places, survey};
 
 impl Pools {
@@ -19,6 +20,10 @@ impl Pools {
     /// [`Error::PoolInUse`] with all that is in the VG; [`Error::NoPool`]; [`Error::Missing`] or
     /// [`Error::NotOurs`] if the VG is not there or has lost our tag; what LVM said.
     pub fn teardown(&self, pool: &str) -> Result<PoolSummary> {
+        match intent::finish_interrupted(self.state.dir())? {
+            Some(Finished::Teardown(entry)) if entry.pool_name == pool => return Ok(entry.into()),
+            _ => {}
+        }
         let known = pools_file::read(self.state.dir())?;
         let Some(entry) = known.get(pool) else {
             return Err(no_pool(pool, self.state.dir(), known.keys()));
@@ -27,11 +32,11 @@ impl Pools {
         Group::open(vg_name)?;
         reap::cleanup(&self.state, Some(pool), &Wish::Orphans)?.tell();
         self.check_empty(pool, vg_name)?;
-        let devices = lvm::devices_of(vg_name)?;
-        let [device] = devices.as_slice() else {
-            let names: Vec<String> = devices
+        let physicals = lvm::physicals_of(vg_name)?;
+        let [physical] = physicals.as_slice() else {
+            let names: Vec<String> = physicals
                 .iter()
-                .map(|device| device.display().to_string())
+                .map(|physical| physical.device.display().to_string())
                 .collect();
             let why = format!(
                 "VG `{vg_name}` is on {} by now (take out what is not ours with `vgreduce`)",
@@ -42,17 +47,19 @@ impl Pools {
                 volumes: vec![why],
             });
         };
-        let gone = pools_file::update(self.state.dir(), |pools| {
-            // LVM refuses if somebody has put an LV there since.
-            lvm::unmake_group(vg_name)?;
-            // With its VG the pool is gone, whatever becomes of the device.
-            pools
-                .remove(pool)
-                .ok_or_else(|| no_pool(pool, self.state.dir(), pools.keys()))
-        })?;
-        lvm::unmake_physical(device)?;
-        blank::restore(device)?;
-        Ok(gone.into())
+        let pools = Locked::wait(self.state.dir())?;
+        intent::will_take_down(&pools, entry, &physical.uuid)?;
+        // LVM refuses if somebody has put an LV there since.
+        if let Err(err) = lvm::unmake_group(vg_name, pools.shared()?) {
+            intent::done(&pools)?;
+            return Err(err);
+        }
+        // With its VG the pool is gone, whatever becomes of the device.
+        intent::take_out(&pools, pool)?;
+        let blank = blank::restore(&physical.device);
+        intent::done(&pools)?;
+        blank?;
+        Ok(entry.clone().into())
     }
 
     fn check_empty(&self, pool: &str, vg_name: &str) -> Result<()> {

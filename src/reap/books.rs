@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     pub(crate) tag: OwnerTag,
     pub(crate) presence: Presence,
     pub(crate) verdict: Verdict,
+    /// Whether the volume itself says that it is kept.
+    pub(crate) is_marked_kept: bool,
     /// `None` if only the LV's tags tell of the volume.
     pub(crate) record: Option<Record>,
 }
@@ -130,6 +132,7 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
             .or(record.size_bytes.map(Bytes::new));
         survey.entries.push(Entry {
             lv_name: record.lv_name.clone(),
+            is_marked_kept: lv.as_ref().is_none_or(Lv::is_kept),
             path: lv.map_or_else(|| record.lv_path.clone(), |lv| lv.path),
             size,
             kind: record.kind,
@@ -147,6 +150,7 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
         };
         survey.entries.push(Entry {
             verdict: judge.verdict(&tag, lv.is_kept()),
+            is_marked_kept: lv.is_kept(),
             lv_name: lv.name,
             path: lv.path,
             size: Some(lv.size),
@@ -161,6 +165,7 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
         for (tag, device) in unrecorded_loops(state, &records) {
             survey.entries.push(Entry {
                 verdict: judge.verdict(&tag, !device.is_autoclear),
+                is_marked_kept: !device.is_autoclear,
                 lv_name: device.name,
                 path: device.path,
                 size: Some(device.size),

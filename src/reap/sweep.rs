@@ -10,7 +10,7 @@ use crate::owner::OwnerTag;
 use crate::pool::EMBEDDED;
 use crate::pools_file;
 use crate::reap::books::{Entry, Survey};
-use crate::reap::judge::{Action, Verdict, Wish, action};
+use crate::reap::judge::{Action, Presence, Verdict, Wish, action};
 use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
 use crate::state::{Failure, Found, Kind, Record, State};
@@ -58,6 +58,7 @@ fn volumes(count: usize) -> String {
 pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
     let mut reaped = Reaped::default();
     adopt(state, &mut survey)?;
+    mark_kept(&survey, &mut reaped);
     let mut doomed: BTreeMap<Together, (OwnerTag, Vec<Named>)> = BTreeMap::new();
     let mut forgotten: Vec<&Entry> = Vec::new();
     for entry in &survey.entries {
@@ -183,6 +184,22 @@ fn adopt(state: &State, survey: &mut Survey) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Marks the volumes that are kept by their records alone, because their owner died over it.
+fn mark_kept(survey: &Survey, reaped: &mut Reaped) {
+    let unmarked = survey.entries.iter().filter(|entry| {
+        let is_kept = entry.verdict == Verdict::Kept && entry.presence == Presence::There;
+        is_kept && !entry.is_marked_kept && survey.leases.contains_key(&entry.tag.session)
+    });
+    for entry in unmarked {
+        let Some(backend) = survey.backends.of(entry.kind, &entry.vg_name) else {
+            continue;
+        };
+        if let Err(err) = backend.keep(&[(&entry.lv_name, None)], &entry.tag) {
+            reaped.failures.push(err.chain());
+        }
+    }
 }
 
 /// Writes the reason to the records of volumes whose VG cannot be looked at, so that not every process

@@ -45,6 +45,15 @@ impl State {
     ///
     /// If `change` fails, the file is left as it was. Not to be held across a program's run.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Records) -> Result<R>) -> Result<R> {
+        self.update_then(change, |_, result| Ok(result))
+    }
+
+    /// Changes the records, and does what has to come after that, before anybody else changes them.
+    pub(crate) fn update_then<C, R>(
+        &self,
+        change: impl FnOnce(&mut Records) -> Result<C>,
+        then: impl FnOnce(&Records, C) -> Result<R>,
+    ) -> Result<R> {
         self.dir.create()?;
         let lock = self.dir.records_lock();
         let _lock = FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))?;
@@ -55,7 +64,7 @@ impl State {
         if records != before {
             self.replace(&records)?;
         }
-        Ok(result)
+        then(&records, result)
     }
 
     /// Reads the records as they are now, without waiting for anybody.

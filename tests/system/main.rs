@@ -8,5 +8,6 @@ mod embedded;
 mod errors;
 #[cfg(feature = "test-bed")]
 mod lvm;
+mod matrix;
 mod scene;
 mod watchdog;

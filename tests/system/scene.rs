@@ -180,6 +180,11 @@ impl Scene {
         self.assert_no_trace();
     }
 
+    /// Tells whether no record and no lease is left.
+    pub(crate) fn is_without_trace(&self) -> bool {
+        self.records().is_empty() && self.leases().is_empty()
+    }
+
     /// No record and no lease is left.
     pub(crate) fn assert_no_trace(&self) {
         assert_eq!(self.records(), Vec::<Value>::new());

@@ -6,6 +6,7 @@ mod disk;
 mod errors;
 mod foreign;
 mod keep;
+mod matrix;
 mod setup;
 mod suite;
 mod watchdog;

@@ -36,7 +36,7 @@ fn it_gives_back_what_a_killed_test_held() {
     for signal in [&SIGNALS[..], &[Signal::SIGKILL; 3]].concat() {
         let child = pool.start("waits");
         times.push(time_to_give_back(&pool, child, |child| {
-            child.signal_group(signal)
+            child.signal_group(signal);
         }));
     }
     times.sort();
