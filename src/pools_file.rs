@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::lock::FileLock;
-use crate::state::write_by_rename;
+use crate::state::{remove_unfinished, write_by_rename};
 use crate::state_dir::StateDir;
 
 /// The version of the file, as kerneldev-mcp writes it.
@@ -88,6 +88,9 @@ impl Locked {
         let path = dir.pools_lock();
         let lock = FileLock::wait(&path).map_err(|err| Error::io("lock", path, err))?;
         writable(dir)?;
+        for file in [dir.pools_file(), dir.intent_file()] {
+            remove_unfinished(dir.root(), &file).map_err(|err| Error::io("tidy", dir.root(), err))?;
+        }
         Ok(Self {
             dir: dir.clone(),
             lock,

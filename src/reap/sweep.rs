@@ -121,6 +121,7 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
         .extend(survey.unseen.iter().map(|(_, err)| err.chain()));
     remember_what_was_not_seen(state, &survey)?;
     end_leases_of_nobody(state, survey, &reaped)?;
+    state.tidy()?;
     Ok(reaped)
 }
 

@@ -67,6 +67,14 @@ impl State {
         then(&records, result)
     }
 
+    /// Removes what processes left in the directory that died while they changed the records.
+    pub(crate) fn tidy(&self) -> Result<()> {
+        self.update(|_| {
+            remove_unfinished(self.dir.root(), &self.dir.records_file())
+                .map_err(|err| Error::io("tidy", self.dir.root(), err))
+        })
+    }
+
     /// Reads the records as they are now, without waiting for anybody.
     pub(crate) fn snapshot(&self) -> Result<Records> {
         match self.load()? {
@@ -115,11 +123,33 @@ impl State {
 
 /// Replaces a file so that a reader finds the old one or the new one, never a part.
 pub(crate) fn write_by_rename(dir: &Path, file: &Path, text: &[u8]) -> std::io::Result<()> {
-    let mut new = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
+    let mut new = tempfile::Builder::new()
+        .prefix(&new_prefix(file))
+        .tempfile_in(dir)?;
     new.write_all(text)?;
     fault::point("file written aside");
     new.persist(file)?;
     fault::point("file replaced");
+    Ok(())
+}
+
+/// What the names begin with of files that are to take this one's place.
+fn new_prefix(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{name}.new-")
+}
+
+/// Removes what writers left who died before their file was in its place.
+///
+/// To be called under the lock under which the file is written.
+pub(crate) fn remove_unfinished(dir: &Path, file: &Path) -> std::io::Result<()> {
+    let prefix = new_prefix(file);
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
 }
 

@@ -3,6 +3,5 @@
 mod file;
 mod record;
 
-pub(crate) use file::write_by_rename;
-pub(crate) use file::{Records, State};
+pub(crate) use file::{Records, State, remove_unfinished, write_by_rename};
 pub(crate) use record::{Failure, Found, Kind, NewRecords, Phase, Record};

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -141,6 +142,51 @@ fn has_no_child_to_wait_for() {
     let ended = nix::sys::wait::waitpid(None::<nix::unistd::Pid>, None);
     assert_eq!(ended, Err(nix::errno::Errno::ECHILD));
     fs::write(env::var_os("CHILD_READY").unwrap(), "").unwrap();
+}
+
+/// Writes its own name all over its volumes, and looks whether it is still there.
+#[test]
+#[ignore = "started by other tests"]
+fn stamps() {
+    let number = |variable: &str| env::var(variable).unwrap().parse::<u64>().unwrap();
+    let specs = (0..number("CHILD_VOLUMES"))
+        .map(|count| VolumeSpec::new(&format!("v{count}"), "8M".parse().unwrap()).unwrap());
+    let session = Pool::from_env()
+        .unwrap()
+        .allocate(&Spec::new(specs).unwrap())
+        .unwrap();
+    let places = |volume: &Volume| [0, volume.size().get() / 2, volume.size().get() - 4096];
+    let stamp = |volume: &Volume, at: u64| {
+        let text = format!("{} {} {at} ", std::process::id(), volume.lv_name());
+        text.bytes().cycle().take(4096).collect::<Vec<u8>>()
+    };
+    for volume in session.volumes() {
+        let device = volume.open().unwrap();
+        let mut first = [1; 4096];
+        device.read_exact_at(&mut first, 0).unwrap();
+        assert_eq!(first, [0; 4096], "{} is not fresh", volume.lv_name());
+        for at in places(volume) {
+            device.write_all_at(&stamp(volume, at), at).unwrap();
+        }
+        device.sync_all().unwrap();
+    }
+    thread::sleep(std::time::Duration::from_millis(number("CHILD_HOLDS_MS")));
+    for volume in session.volumes() {
+        let device = volume.open().unwrap();
+        // From the device, not from what was cached of it.
+        nix::fcntl::posix_fadvise(&device, 0, 0, nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+            .unwrap();
+        for at in places(volume) {
+            let mut found = vec![0; 4096];
+            device.read_exact_at(&mut found, at).unwrap();
+            assert!(
+                found == stamp(volume, at),
+                "{} has another's stamp at {at}",
+                volume.lv_name()
+            );
+        }
+    }
+    session.close().unwrap();
 }
 
 /// Has a copy of its standard output open that programs which it starts inherit, and leaves a volume

@@ -10,4 +10,5 @@ mod errors;
 mod lvm;
 mod matrix;
 mod scene;
+mod torture;
 mod watchdog;

@@ -182,13 +182,23 @@ impl Scene {
 
     /// Tells whether no record and no lease is left.
     pub(crate) fn is_without_trace(&self) -> bool {
-        self.records().is_empty() && self.leases().is_empty()
+        self.records().is_empty() && self.leases().is_empty() && self.unfinished().is_empty()
+    }
+
+    /// Files that were to take another's place.
+    fn unfinished(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.state_dir()).into_iter().flatten();
+        entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with('.'))
+            .collect()
     }
 
     /// No record and no lease is left.
     pub(crate) fn assert_no_trace(&self) {
         assert_eq!(self.records(), Vec::<Value>::new());
         assert_eq!(self.leases(), Vec::<PathBuf>::new());
+        assert_eq!(self.unfinished(), Vec::<PathBuf>::new());
     }
 }
 

@@ -9,4 +9,5 @@ mod keep;
 mod matrix;
 mod setup;
 mod suite;
+mod torture;
 mod watchdog;
