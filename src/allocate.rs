@@ -9,6 +9,7 @@ use crate::give_back::{all_gone, give_back};
 use crate::here::Here;
 use crate::holding::Claim;
 use crate::lease::Lease;
+use crate::loops::LoopDevice;
 use crate::owner::{Owner, OwnerTag};
 use crate::pool::{Opened, Pool};
 use crate::reap;
@@ -69,7 +70,7 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
     // volumes, which a reaper forgives. The other order leaves volumes that nobody owns.
     let watchdog = watchdog::start(pool.state());
     let (tag, lease, records) = claim(pool, spec, &backend, request)?;
-    let wanted: Vec<Named> = spec
+    let mut wanted: Vec<Named> = spec
         .volumes()
         .iter()
         .zip(sizes)
@@ -79,11 +80,22 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
             size,
         })
         .collect();
-    let made = backend.make(&wanted, &tag, &lease).and_then(|made| {
-        let made = in_order(made, &wanted)?;
-        let records = confirm(pool, records, &made)?;
-        Ok((made, records))
-    });
+    let kept = request.keep.if_it_dies();
+    let made = backend
+        .make(&wanted, &tag, &lease, kept.is_some())
+        .and_then(|made| {
+            let made = in_order(made, &wanted)?;
+            for (wanted, made) in wanted.iter_mut().zip(&made) {
+                wanted.path.clone_from(&made.path);
+            }
+            let records = confirm(pool, records, &made)?;
+            if kept.is_some() {
+                made.iter()
+                    .filter_map(|made| made.device.as_ref())
+                    .try_for_each(LoopDevice::outlive_us)?;
+            }
+            Ok((made, records))
+        });
     watchdog.wait();
     let mut lease = Some(lease);
     match made {
@@ -150,6 +162,7 @@ fn claim(
                 vg_name: backend.vg_name(),
                 kind: backend.kind(),
                 test: request.test.as_deref(),
+                kept: request.keep.if_it_dies(),
                 allocated_at: clock::now(),
             };
             new_records = spec

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::holders::{holders, standing_on};
 use crate::lease::Lease;
 use crate::loops::{self, LoopDevice, LoopDir};
-use crate::lvm::{Group, Lv, Mapped};
+use crate::lvm::{Group, Lv, Mapped, NewLv};
 use crate::owner::OwnerTag;
 use crate::state::Kind;
 
@@ -62,11 +62,25 @@ impl Backend {
     }
 
     /// Makes all the volumes, or fails; then some of them may be there.
-    pub(crate) fn make(&self, wanted: &[Named], tag: &OwnerTag, lease: &Lease) -> Result<Vec<Made>> {
+    ///
+    /// An LV that is to be kept says so from the beginning.
+    pub(crate) fn make(
+        &self,
+        wanted: &[Named],
+        tag: &OwnerTag,
+        lease: &Lease,
+        is_kept: bool,
+    ) -> Result<Vec<Made>> {
         match self {
             Self::Lvm(group) => {
                 for volume in wanted {
-                    group.create(&volume.lv_name, volume.size, tag, lease)?;
+                    let new = NewLv {
+                        name: &volume.lv_name,
+                        size: volume.size,
+                        tag,
+                        is_kept,
+                    };
+                    group.create(&new, lease)?;
                 }
                 look_up(group, wanted)
             }

@@ -52,7 +52,11 @@ fn settle(records: &mut Records, volumes: &[Named], left: &[Leftover]) {
     });
     for record in records.iter_mut() {
         if let Some(left) = left_of(&record.lv_name) {
-            record.phase = Phase::Removing;
+            // A kept one that could not be removed is kept still.
+            record.phase = match record.kept {
+                Some(_) => Phase::Active,
+                None => Phase::Removing,
+            };
             record.failure = Some(Failure {
                 at: clock::now(),
                 why: left.why.clone(),

@@ -100,15 +100,17 @@ impl Holding {
             claim.state.update(|records| {
                 for held in &kept {
                     let mut record = held.record.clone();
-                    record.kept = reason.map(str::to_owned);
+                    record.kept = reason.map(str::to_owned).or(record.kept);
                     records.put(record);
                 }
                 Ok(())
             })
         };
         mark(Some(reason))?;
+        // Those that were to be kept from the beginning are marked already.
         let names: Vec<_> = kept
             .iter()
+            .filter(|held| held.record.kept.is_none())
             .map(|held| (held.volume.lv_name.as_str(), held.device.as_ref()))
             .collect();
         if let Err(err) = claim.backend.keep(&names, &claim.tag) {

@@ -32,6 +32,11 @@ impl Keep {
         }
     }
 
+    /// Tells why volumes are kept if their process dies over the test; `None` if they are not.
+    pub(crate) fn if_it_dies(self) -> Option<&'static str> {
+        self.reason(true)
+    }
+
     /// Tells why volumes of a test that ended so are kept; `None` if they are not.
     pub(crate) fn reason(self, failed: bool) -> Option<&'static str> {
         match self {

@@ -36,6 +36,24 @@ pub(crate) struct Lv {
     tags: Vec<String>,
 }
 
+/// An LV that is to be made.
+#[derive(Debug)]
+pub(crate) struct NewLv<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) size: Bytes,
+    pub(crate) tag: &'a OwnerTag,
+    /// Whether it stays if its owner dies.
+    pub(crate) is_kept: bool,
+}
+
+/// What is in a VG.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) volumes: Vec<Lv>,
+    /// Parts of thin pools, see [`Group::unwedge`].
+    pub(crate) wedged: Vec<String>,
+}
+
 impl Group {
     /// Looks a VG up, and makes sure that it is ours.
     ///
@@ -82,11 +100,14 @@ impl Group {
     ///
     /// LVM wipes what signatures it finds and the first 4 KiB. It holds the lease too: if we die, the
     /// session is not dead before LVM is done, so nobody looks for the LV too early.
-    pub(crate) fn create(&self, lv_name: &str, size: Bytes, tag: &OwnerTag, lease: &Lease) -> Result<()> {
+    pub(crate) fn create(&self, new: &NewLv, lease: &Lease) -> Result<()> {
+        let size = format!("{}b", new.size.get());
+        let kept: &[&str] = if new.is_kept { &["--addtag", KEPT_TAG] } else { &[] };
         writing("lvcreate")?
             .args(["--yes", "--wipesignatures", "y", "--zero", "y"])
-            .args(["--size", &format!("{}b", size.get()), "--name", lv_name])
-            .args(["--addtag", &tag.to_string()])
+            .args(["--size", &size, "--name", new.name])
+            .args(["--addtag", &new.tag.to_string()])
+            .args(kept)
             .arg(&self.name)
             .holding(lease.shared()?)
             .run()?;
@@ -95,14 +116,32 @@ impl Group {
 
     /// Lists the LVs of the VG.
     pub(crate) fn volumes(&self) -> Result<Vec<Lv>> {
+        Ok(self.listing()?.volumes)
+    }
+
+    /// Lists the LVs of the VG, and what keeps thin pools of ours from working.
+    pub(crate) fn listing(&self) -> Result<Listing> {
         let done = reading("lvs")?
             .args(READABLE)
-            .args(["-o", LV_FIELDS, &self.name])
+            .args(["--all", "-o", LV_FIELDS, &self.name])
             .run()?;
-        Ok(report::lvs(&done.command, &done.stdout)?
+        let rows = report::lvs(&done.command, &done.stdout)?;
+        let wedged = wedged(&rows);
+        let volumes = rows
             .into_iter()
+            .filter(|row| hidden_name(row).is_none())
             .map(Lv::from)
-            .collect())
+            .collect();
+        Ok(Listing { volumes, wedged })
+    }
+
+    /// Takes down a part of a thin pool that is active while the pool is not, as a killed command of
+    /// LVM's leaves it. Nothing of its data is touched, and the pool can be used again.
+    pub(crate) fn unwedge(&self, part: &str) -> Result<()> {
+        writing("lvchange")?
+            .args(["--yes", "--activate", "n", &format!("{}/{part}", self.name)])
+            .run()?;
+        Ok(())
     }
 
     /// Finds an LV of the VG in the kernel, if it is active.
@@ -167,6 +206,34 @@ impl From<LvRow> for Lv {
     }
 }
 
+/// Returns the name of an LV that is a part of another; LVM shows it in brackets.
+fn hidden_name(row: &LvRow) -> Option<&str> {
+    row.lv_name.strip_prefix('[')?.strip_suffix(']')
+}
+
+/// Finds the data and metadata of thin pools with our tag that are active while their pool is not.
+fn wedged(rows: &[LvRow]) -> Vec<String> {
+    let is_idle_pool = |name: &str| {
+        rows.iter().any(|row| {
+            let is_ours = row.lv_tags.iter().any(|tag| tag == POOL_TAG);
+            row.lv_name == name && is_ours && row.lv_active.is_empty()
+        })
+    };
+    let parts = rows
+        .iter()
+        .filter(|row| row.lv_active == "active")
+        .filter_map(hidden_name);
+    parts
+        .filter(|part| {
+            let pool = part
+                .strip_suffix("_tmeta")
+                .or_else(|| part.strip_suffix("_tdata"));
+            pool.is_some_and(is_idle_pool)
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Asks for one VG. LVM's status tells no difference between a VG that is missing and other trouble,
 /// so a failure is followed by the question which VGs there are.
 fn find(name: &str) -> Result<Option<VgRow>> {
@@ -196,6 +263,38 @@ mod tests {
     const NAME: &str = "kdev-20251115103045-a3f9d2-test";
     const TAG: &str = "kdev:s=20251115103045-a3f9d2:p=1234.81234567:b=f5a2b1c0:n=4026531836:h=1a2b3c4d:u=0";
     const OTHER: &str = "kdev:s=20251115103045-ffffff:p=1234.81234567";
+
+    fn row(name: &str, tag: &str, active: &str) -> LvRow {
+        LvRow {
+            lv_name: name.into(),
+            lv_uuid: String::new(),
+            lv_dm_path: String::new(),
+            lv_tags: vec![tag.into()],
+            lv_size: 0,
+            lv_active: active.into(),
+        }
+    }
+
+    #[rstest]
+    #[case::wedged(POOL_TAG, "", "active", true)]
+    #[case::at_work(POOL_TAG, "active", "active", false)]
+    #[case::at_rest(POOL_TAG, "", "", false)]
+    #[case::not_known(POOL_TAG, "unknown", "active", false)]
+    #[case::somebody_elses("", "", "active", false)]
+    fn a_thin_pool_is_wedged_by_a_part_that_is_active_alone(
+        #[case] tag: &str,
+        #[case] pool: &str,
+        #[case] part: &str,
+        #[case] is_wedged: bool,
+    ) {
+        let rows = [
+            row("p", tag, pool),
+            row("[p_tmeta]", "", part),
+            row("[p_tdata]", "", ""),
+        ];
+        let expected: &[&str] = if is_wedged { &["p_tmeta"] } else { &[] };
+        assert_eq!(wedged(&rows), expected);
+    }
 
     #[rstest]
     #[case::ours(NAME, &[TAG], true)]

@@ -5,7 +5,7 @@ mod mapped;
 mod physical;
 mod report;
 
-pub(crate) use group::{Group, Lv, Room};
+pub(crate) use group::{Group, Listing, Lv, NewLv, Room};
 pub(crate) use mapped::{Mapped, unmap};
 pub(crate) use physical::{make_group, physical_by_uuid, physicals_of, unmake_group};
 

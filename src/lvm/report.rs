@@ -54,6 +54,8 @@ pub(super) struct LvRow {
     pub(super) lv_tags: Vec<String>,
     #[serde(deserialize_with = "number")]
     pub(super) lv_size: u64,
+    /// `active`, or nothing, or that it cannot be told.
+    pub(super) lv_active: String,
 }
 
 /// A row of `pvs`.
@@ -71,7 +73,7 @@ pub(super) const VG_FIELDS: &str = "vg_name,vg_tags,vg_size,vg_free,vg_extent_si
 pub(super) const PV_FIELDS: &str = "pv_name,pv_uuid,vg_name";
 
 /// The fields of [`LvRow`], for `-o`.
-pub(super) const LV_FIELDS: &str = "lv_name,lv_uuid,lv_dm_path,lv_tags,lv_size";
+pub(super) const LV_FIELDS: &str = "lv_name,lv_uuid,lv_dm_path,lv_tags,lv_size,lv_active";
 
 /// The options that make a report one that can be read here.
 pub(super) const READABLE: [&str; 5] = ["--reportformat", "json", "--units", "b", "--nosuffix"];
@@ -130,6 +132,7 @@ mod tests {
         let lvs = lvs("lvs", LVS).unwrap();
         let tag = "kdev:s=20251115103045-a3f9d2:p=1234.81234567:b=f5a2b1c0:n=4026531836:h=1a2b3c4d:u=0";
         assert_eq!(lvs[0].lv_tags, ["kdev.kept", tag]);
+        assert_eq!(lvs[0].lv_active, "active");
         assert_eq!(lvs[0].lv_size, 16 << 20);
         assert!(
             lvs[0]
@@ -138,7 +141,7 @@ mod tests {
         );
         assert_eq!(
             (lvs[1].lv_name.as_str(), lvs[1].lv_tags.len(), lvs.len()),
-            ("precious", 0, 2)
+            ("[lvol0_pmspare]", 0, 6)
         );
     }
 
@@ -174,7 +177,7 @@ mod tests {
     #[case("{}")]
     #[case("  WARNING: something\n{\"report\": []}")]
     #[case(r#"{"report": [{"lv": [{"lv_name": "a"}]}]}"#)]
-    #[case(r#"{"report": [{"lv": [{"lv_name":"a","lv_uuid":"","lv_dm_path":"","lv_tags":"","lv_size":"16.00m"}]}]}"#)]
+    #[case(r#"{"report": [{"lv": [{"lv_name":"a","lv_uuid":"","lv_dm_path":"","lv_tags":"","lv_size":"16.00m","lv_active":""}]}]}"#)]
     fn what_cannot_be_read_is_an_error_with_the_command(#[case] text: &str) {
         let message = lvs("lvs --some option", text.as_bytes()).unwrap_err().to_string();
         assert!(message.contains("`lvs --some option`"), "{message}");

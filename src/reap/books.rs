@@ -11,12 +11,12 @@ use crate::here::Here;
 use crate::lease::Lease;
 use crate::liveness::{LeaseState, liveness};
 use crate::loops::{self, Attached, LoopDir};
-use crate::lvm::{Group, Lv, Room};
+use crate::lvm::{Group, Listing, Lv, Room};
 use crate::owner::OwnerTag;
 use crate::process::Process;
 use crate::reap::judge::{Presence, Verdict};
 use crate::session_id::SessionId;
-use crate::state::{Kind, Record, Records, State};
+use crate::state::{Kind, Phase, Record, Records, State};
 
 /// A volume as the books have it.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Survey {
     /// LVs in our VGs that are not ours.
     pub(crate) foreign: Vec<(String, Lv)>,
     pub(crate) backends: Backends,
+    /// Parts of thin pools that keep these from working.
+    pub(crate) wedged: Vec<(Group, String)>,
     /// The VGs that could not be looked at, and why.
     pub(crate) unseen: Vec<(String, Error)>,
     /// The leases of dead owners, held by us now.
@@ -90,9 +92,11 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
     let records = state.snapshot()?;
     let mut lvs = Vec::new();
     for vg_name in &places.vgs {
-        match Group::open(vg_name).and_then(|(group, room)| Ok((group.volumes()?, group, room))) {
-            Ok((volumes, group, room)) => {
+        match Group::open(vg_name).and_then(|(group, room)| Ok((group.listing()?, group, room))) {
+            Ok((Listing { volumes, wedged }, group, room)) => {
                 lvs.extend(volumes.into_iter().map(|lv| (vg_name.clone(), lv)));
+                let wedged = wedged.into_iter().map(|part| (group.clone(), part));
+                survey.wedged.extend(wedged);
                 survey.backends.groups.insert(vg_name.clone(), (group, room));
             }
             Err(err) => survey.unseen.push((vg_name.clone(), err)),
@@ -119,7 +123,8 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
         let lv = at.map(|at| lvs.swap_remove(at).1);
         let tag = OwnerTag::new(session, record.owner());
         let presence = presence(record, lv.as_ref(), &survey.backends);
-        let kept = record.kept.is_some() || lv.as_ref().is_some_and(Lv::is_kept);
+        let is_marked = || lv.as_ref().is_some_and(Lv::is_kept);
+        let kept = record.is_kept() || (record.phase == Phase::Active && is_marked());
         let lv_tag = lv.as_ref().and_then(Lv::owner);
         if let (Some(lv), None) = (&lv, &lv_tag) {
             // The name was taken over by something of somebody else's.
@@ -235,10 +240,7 @@ pub(crate) fn dead_by_their_records<'a>(
         leases: BTreeMap::new(),
     };
     let mut dead = Vec::new();
-    for record in records
-        .iter()
-        .filter(|record| record.kept.is_none() && worth(record))
-    {
+    for record in records.iter().filter(|record| !record.is_kept() && worth(record)) {
         let Some(session) = record.session() else { continue };
         let tag = OwnerTag::new(session, record.owner());
         if judge.verdict(&tag, false) == Verdict::Dead {

@@ -11,7 +11,7 @@ pub(crate) enum Verdict {
     Alive,
     /// An orphan.
     Dead,
-    /// Its owner, alive or not, wanted it to stay.
+    /// Its owner wanted it to stay.
     Kept,
     Unknown(Doubt),
 }
@@ -19,8 +19,9 @@ pub(crate) enum Verdict {
 impl Verdict {
     pub(crate) fn of(kept: bool, liveness: Liveness) -> Self {
         match (kept, liveness) {
+            // What it wants to stay when it dies is its own still.
+            (_, Liveness::Alive) => Self::Alive,
             (true, _) => Self::Kept,
-            (false, Liveness::Alive) => Self::Alive,
             (false, Liveness::Dead) => Self::Dead,
             (false, Liveness::Unknown(doubt)) => Self::Unknown(doubt),
         }
@@ -170,11 +171,12 @@ mod tests {
 
     #[rstest]
     #[case(true, Liveness::Dead, Kept)]
-    #[case(true, Liveness::Alive, Kept)]
+    #[case(true, Liveness::Alive, Alive)]
+    #[case(true, Liveness::Unknown(Doubt::OtherHost), Kept)]
     #[case(false, Liveness::Dead, Dead)]
     #[case(false, Liveness::Alive, Alive)]
     #[case(false, Liveness::Unknown(Doubt::OtherHost), UNKNOWN)]
-    fn a_kept_volume_is_kept_whoever_lives(
+    fn a_kept_volume_is_its_owners_and_then_nobodys(
         #[case] kept: bool,
         #[case] liveness: Liveness,
         #[case] verdict: Verdict,

@@ -95,7 +95,7 @@ pub(crate) fn wait_for_removals(pool: &Pool) -> Result<()> {
         let removing = record.phase == Phase::Removing;
         // Its watchdog has only just been woken.
         let died = || liveness(&record.owner(), LeaseState::Missing, here, Process::find) == Liveness::Dead;
-        let may_go = record.kept.is_none() && record.failure.is_none();
+        let may_go = !record.is_kept() && record.failure.is_none();
         record.pool_name == pool.name() && may_go && (removing || died())
     };
     while pool.state().snapshot()?.iter().any(is_going) && Instant::now() < deadline {
@@ -160,7 +160,7 @@ fn reap_sessions(
 ) -> Result<()> {
     let records = state.snapshot()?;
     let mut by_place: BTreeMap<(Kind, &str, SessionId), (OwnerTag, Vec<Named>)> = BTreeMap::new();
-    for record in records.iter().filter(|record| record.kept.is_none()) {
+    for record in records.iter().filter(|record| !record.is_kept()) {
         let Some(session) = record.session().filter(|session| sessions.contains(session)) else {
             continue;
         };
@@ -200,7 +200,7 @@ fn sessions_of(state: &State, owner: &Owner) -> Result<Vec<SessionId>> {
     let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
     let his = records
         .iter()
-        .filter(|record| record.kept.is_none() && record.owner().is_same_process(owner))
+        .filter(|record| !record.is_kept() && record.owner().is_same_process(owner))
         .filter_map(Record::session);
     let mut sessions: BTreeSet<SessionId> = his.collect();
     let lost = sessions_with_leases(state)?

@@ -59,6 +59,11 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
     let mut reaped = Reaped::default();
     adopt(state, &mut survey)?;
     mark_kept(&survey, &mut reaped);
+    for (group, part) in &survey.wedged {
+        if let Err(err) = group.unwedge(part) {
+            reaped.failures.push(err.chain());
+        }
+    }
     let mut doomed: BTreeMap<Together, (OwnerTag, Vec<Named>)> = BTreeMap::new();
     let mut forgotten: Vec<&Entry> = Vec::new();
     for entry in &survey.entries {
@@ -210,7 +215,7 @@ fn remember_what_was_not_seen(state: &State, survey: &Survey) -> Result<()> {
         return Ok(());
     }
     state.update(|records| {
-        for record in records.iter_mut().filter(|record| record.kept.is_none()) {
+        for record in records.iter_mut().filter(|record| !record.is_kept()) {
             if let Some((_, err)) = survey
                 .unseen
                 .iter()

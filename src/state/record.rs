@@ -42,7 +42,7 @@ pub(crate) struct Record {
     pub(crate) size_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) test: Option<String>,
-    /// Why the volume was kept, when it was.
+    /// Why the volume is kept: it was, or is to be if its owner dies.
     #[serde(default)]
     pub(crate) kept: Option<String>,
     /// The last attempt to remove the volume, when it failed.
@@ -97,6 +97,12 @@ impl Record {
     /// Returns the session, which the volume's name holds; `None` for a name that is not ours.
     pub(crate) fn session(&self) -> Option<SessionId> {
         SessionId::of_lv(&self.lv_name)
+    }
+
+    /// Tells whether the volume stays if its owner is dead. One does not that no test ever had, or that
+    /// was about to be removed.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.is_some() && self.phase == Phase::Active
     }
 
     /// Returns what the record says of its owner.
@@ -168,6 +174,7 @@ pub(crate) struct NewRecords<'a> {
     pub(crate) vg_name: &'a str,
     pub(crate) kind: Kind,
     pub(crate) test: Option<&'a str>,
+    pub(crate) kept: Option<&'a str>,
     pub(crate) allocated_at: String,
 }
 
@@ -200,7 +207,7 @@ impl NewRecords<'_> {
             lv_uuid: None,
             size_bytes: None,
             test: self.test.map(str::to_owned),
-            kept: None,
+            kept: self.kept.map(str::to_owned),
             failure: None,
             others: Map::new(),
         }

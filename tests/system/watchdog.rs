@@ -125,3 +125,42 @@ fn an_inherited_variable_makes_no_watchdog_of_a_test() {
     assert!(said.out.contains("DEVICE="), "{}{}", said.out, said.err);
     scene.wait_for_watchdogs();
 }
+
+#[test]
+fn what_was_to_be_kept_stays_when_its_test_is_killed() {
+    for keep in ["always", "failed"] {
+        let scene = Scene::embedded().with_watchdogs();
+        let mut child = scene.child("waits");
+        let child = scene.start_command(child.env("KDEV_KEEP", keep));
+        // It is not to be taken from a live test, whatever that wants to become of it.
+        assert_eq!(
+            scene.kdev(&["pool", "cleanup", "--kept"]).good(),
+            "nothing to clean up\n"
+        );
+        child.kill();
+        wait_until("the watchdog is gone", || scene.watchdogs().is_empty());
+        scene.child("passes").good();
+        assert_eq!(scene.kdev(&["pool", "cleanup"]).good(), "nothing to clean up\n");
+        let status = scene.kdev(&["pool", "status"]).good();
+        assert!(status.contains("kept"), "{status}");
+        let removed = scene.kdev(&["pool", "cleanup", "--kept"]).good();
+        assert!(removed.starts_with("removed kdev-"), "{removed}");
+        scene.assert_no_trace();
+    }
+}
+
+#[test]
+fn a_kept_device_is_found_again_by_its_lease_when_the_records_are_lost() {
+    let scene = Scene::embedded().with_watchdogs();
+    scene.child("passes").env("KDEV_KEEP", "always").good();
+    let [before] = scene.records().try_into().unwrap();
+    std::fs::remove_file(scene.state_dir().join("lv-state.json")).unwrap();
+    scene.kdev(&["pool", "cleanup"]).good();
+    let [after] = scene.records().try_into().unwrap();
+    for key in ["lv_name", "lv_path", "pid", "start_time", "size_bytes", "kind"] {
+        assert_eq!(before[key], after[key], "{key}");
+    }
+    assert!(after["kept"].is_string());
+    scene.kdev(&["pool", "cleanup", "--kept"]).good();
+    scene.assert_no_trace();
+}

@@ -1,6 +1,7 @@
 //! Processes that die while they hold LVs.
 
 use std::fs;
+use std::process::Command;
 
 use crate::lvm::disk::{Pool, run};
 use crate::scene::{Say, wait_until};
@@ -170,4 +171,46 @@ fn an_lvcreate_that_outlives_its_owner_holds_the_lease() {
     let cleaned = pool.kdev(&["pool", "cleanup"]).good();
     assert!(cleaned.starts_with("removed kdev-"), "{cleaned}");
     pool.assert_no_trace();
+}
+
+/// What a killed first activation leaves: the pool's metadata active, and the pool not.
+#[test]
+fn a_thin_pool_that_a_kill_has_wedged_is_mended_by_a_cleanup() {
+    let pool = Pool::new(256);
+    let thin = format!("{}/tpool", pool.vg);
+    let foreign = format!("{}/foreign", pool.vg);
+    for (name, tag) in [("tpool", "kdev.pool"), ("foreign", "somebodys")] {
+        run(
+            "lvcreate",
+            &[
+                "--yes",
+                "--quiet",
+                "--quiet",
+                "--type=thin-pool",
+                "--size=32m",
+                "--poolmetadataspare=n",
+                "--addtag",
+                tag,
+                "--name",
+                name,
+                &pool.vg,
+            ],
+        );
+    }
+    for pool in [&thin, &foreign] {
+        run("lvchange", &["--activate", "n", pool]);
+        run(
+            "lvchange",
+            &["--yes", "--activate", "y", &format!("{pool}_tmeta")],
+        );
+    }
+    let make = |pool: &str| {
+        let mut lvcreate = Command::new("lvcreate");
+        lvcreate.args(["--yes", "--virtualsize=16m", "--thinpool", pool, "--name", "thin"]);
+        lvcreate.say().code
+    };
+    assert_eq!(make(&thin), Some(5), "it is wedged");
+    pool.kdev(&["pool", "cleanup"]).good();
+    assert_eq!(make(&thin), Some(0));
+    assert_eq!(make(&foreign), Some(5), "it is not ours to mend");
 }
