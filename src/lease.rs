@@ -8,6 +8,7 @@ use crate::lock::FileLock;
 use crate::owner::OwnerTag;
 use crate::session_id::SessionId;
 use crate::state_dir::StateDir;
+use crate::trust;
 
 /// The lock that proves that a session's owner lives.
 ///
@@ -28,7 +29,7 @@ impl Lease {
         let lock = match FileLock::create_new(&path) {
             Ok(lock) => lock,
             Err(err) if err.kind() == ErrorKind::AlreadyExists => return Ok(None),
-            Err(err) => return Err(Error::io("make the lease", path, err)),
+            Err(err) => return Err(trust::error("make the lease", path, err)),
         };
         // For people who look into the directory; the lock alone counts.
         if let Err(err) = writeln!(lock.file(), "{tag}") {

@@ -34,6 +34,7 @@ mod session_id;
 mod startup;
 mod state;
 mod state_dir;
+mod trust;
 mod volume;
 
 pub use error::{Error, Result};

@@ -27,7 +27,7 @@ pub(crate) enum Doubt {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnreadableLease => "its lease cannot be read by this user",
+            Self::UnreadableLease => "its lease is not a file that this user can read and trust",
             Self::OtherHost => "its owner is on another host",
             Self::OtherPidNamespace => "its owner is in another pid namespace and has no lease here",
             Self::HiddenProcess => "its owner's process is hidden from this user",
@@ -45,7 +45,7 @@ pub(crate) enum LeaseState {
     Free,
     /// There is no such file, or not where we look.
     Missing,
-    /// The file is there and we may not open it.
+    /// The file is there, and we may not open it or do not trust it.
     Unreadable,
 }
 

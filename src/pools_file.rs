@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::lock::FileLock;
 use crate::state::write_by_rename;
 use crate::state_dir::StateDir;
+use crate::trust;
 
 /// The version of the file, as kerneldev-mcp writes it.
 const VERSION: &str = "1.0";
@@ -66,6 +66,7 @@ fn current_version() -> String {
 
 /// Reads the pools; none if the file is missing.
 pub(crate) fn read(dir: &StateDir) -> Result<PoolEntries> {
+    dir.check()?;
     Ok(load(dir)?.pools)
 }
 
@@ -75,7 +76,7 @@ pub(crate) fn read(dir: &StateDir) -> Result<PoolEntries> {
 pub(crate) fn update<R>(dir: &StateDir, change: impl FnOnce(&mut PoolEntries) -> Result<R>) -> Result<R> {
     dir.create()?;
     let lock = dir.pools_lock();
-    let _lock = FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))?;
+    let _lock = FileLock::wait(&lock).map_err(|err| trust::error("lock", lock, err))?;
     let mut layout = load(dir)?;
     let file = dir.pools_file();
     if layout.version != VERSION {
@@ -91,7 +92,7 @@ pub(crate) fn update<R>(dir: &StateDir, change: impl FnOnce(&mut PoolEntries) ->
         let mut text = serde_json::to_vec_pretty(&layout).map_err(|err| failed(err.into()))?;
         text.push(b'\n');
         write_by_rename(dir.root(), &file, &text).map_err(failed)?;
-        fs::File::open(&file)
+        trust::open(&file)
             .and_then(|file| file.sync_all())
             .map_err(failed)?;
     }
@@ -100,19 +101,21 @@ pub(crate) fn update<R>(dir: &StateDir, change: impl FnOnce(&mut PoolEntries) ->
 
 fn load(dir: &StateDir) -> Result<Layout> {
     let file = dir.pools_file();
-    match fs::read(&file) {
+    match trust::read(&file) {
         Ok(text) => serde_json::from_slice(&text).map_err(|source| Error::BadPools { file, source }),
         Err(err) if err.kind() == ErrorKind::NotFound => Ok(Layout {
             version: current_version(),
             pools: PoolEntries::new(),
             others: Map::new(),
         }),
-        Err(err) => Err(Error::io("read", file, err)),
+        Err(err) => Err(trust::error("read", file, err)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// As kerneldev-mcp writes it.

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::lock::FileLock;
 use crate::state::Record;
 use crate::state_dir::StateDir;
+use crate::trust;
 
 /// The version of the file that this crate writes. kerneldev-mcp writes none, which is the same.
 const VERSION: u64 = 1;
@@ -46,7 +47,7 @@ impl State {
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Records) -> Result<R>) -> Result<R> {
         self.dir.create()?;
         let lock = self.dir.records_lock();
-        let _lock = FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))?;
+        let _lock = FileLock::wait(&lock).map_err(|err| trust::error("lock", lock, err))?;
         let mut records = self.load_or_set_aside()?;
         let before = records.clone();
         let result = change(&mut records)?;
@@ -58,6 +59,7 @@ impl State {
 
     /// Reads the records as they are now, without waiting for anybody.
     pub(crate) fn snapshot(&self) -> Result<Records> {
+        self.dir.check()?;
         match self.load()? {
             Loaded::Good(records) => Ok(records),
             Loaded::Newer(_, records) => Ok(records),
@@ -85,10 +87,10 @@ impl State {
 
     fn load(&self) -> Result<Loaded> {
         let file = self.dir.records_file();
-        let text = match fs::read(&file) {
+        let text = match trust::read(&file) {
             Ok(text) => text,
             Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Loaded::Good(Records::default())),
-            Err(err) => return Err(Error::io("read", file, err)),
+            Err(err) => return Err(trust::error("read", file, err)),
         };
         Ok(parse(&text))
     }
@@ -106,6 +108,7 @@ impl State {
 pub(crate) fn write_by_rename(dir: &Path, file: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut new = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
     new.write_all(text)?;
+    trust::give(new.as_file(), dir)?;
     new.persist(file)?;
     Ok(())
 }

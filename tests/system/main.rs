@@ -7,4 +7,5 @@ mod embedded;
 mod errors;
 #[cfg(feature = "test-bed")]
 mod lvm;
+mod neighbours;
 mod scene;

@@ -1,7 +1,8 @@
 //! A state directory of a test's own, and the processes that the test lets loose on it.
 
 use std::env;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -13,6 +14,9 @@ use tempfile::TempDir;
 
 /// Long enough for a busy machine: nothing is measured by it, it ends a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A user who is not root, and has no rights of any kind.
+pub(crate) const NOBODY: u32 = 65534;
 
 pub(crate) struct Scene {
     dir: TempDir,
@@ -40,6 +44,17 @@ impl Scene {
         self.dir.path().join("state")
     }
 
+    /// Makes the state directory, if there is one, and what is in it another user's.
+    pub(crate) fn give_state_to(&self, user: u32) {
+        if self.state_dir().exists() {
+            let owner = format!("{user}:{user}");
+            self.program("chown")
+                .args(["--recursive", &owner])
+                .arg(self.state_dir())
+                .good();
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -49,7 +64,7 @@ impl Scene {
         let mut command = Command::new(program.as_ref());
         for (name, _) in env::vars_os() {
             let name_text = name.to_string_lossy();
-            if ["NEXTEST", "KDEV_", "KERNELDEV_"]
+            if ["NEXTEST", "KDEV_", "KERNELDEV_", "SUDO_"]
                 .iter()
                 .any(|prefix| name_text.starts_with(prefix))
             {
@@ -70,6 +85,16 @@ impl Scene {
     pub(crate) fn kdev(&self, args: &[&str]) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_kdev"));
         command.args(args);
+        command
+    }
+
+    /// The command `kdev`, as another user runs it, who may come as far as the scene's directory.
+    pub(crate) fn kdev_as_nobody(&self, args: &[&str]) -> Command {
+        let program = self.path("kdev");
+        fs::copy(env!("CARGO_BIN_EXE_kdev"), &program).unwrap();
+        fs::set_permissions(self.path(""), Permissions::from_mode(0o755)).unwrap();
+        let mut command = self.program(&program);
+        command.args(args).uid(NOBODY).gid(NOBODY);
         command
     }
 
