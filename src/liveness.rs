@@ -58,10 +58,12 @@ pub(crate) fn liveness(
     here: &Here,
     process: impl FnOnce(u32) -> Process,
 ) -> Liveness {
+    let this_boot = Owner::short_boot(&here.boot_id);
     let same_boot = owner
         .boot
         .as_ref()
-        .map(|boot| *boot == Owner::short_boot(&here.boot_id));
+        .zip(this_boot)
+        .map(|(boot, this)| *boot == this);
     let same_host = same_boot == Some(true) || owner.host.as_ref() == Some(&here.host);
     match lease {
         LeaseState::Held => return Liveness::Alive,
