@@ -11,6 +11,8 @@ mod clock;
 mod command;
 mod environment;
 mod error;
+#[cfg(test)]
+mod garbage;
 mod give_back;
 mod harness;
 mod here;

@@ -155,9 +155,11 @@ impl fmt::Display for OwnerTag {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{Strategy, prop_oneof, proptest};
     use rstest::rstest;
 
     use super::*;
+    use crate::garbage;
 
     const TAG: &str = "kdev:s=20251115103045-a3f9d2:p=1234.81234567:b=f5a2b1c0:n=4026531836:h=1a2b3c4d:u=0";
 
@@ -210,5 +212,53 @@ mod tests {
     #[case::end_of_selection("kdev:s=20251115103045-a3f9d2:p=1.2:x=\"}||lv_name=~\"")]
     fn a_tag_of_another_form_is_not_ours(#[case] tag: &str) {
         assert_eq!(OwnerTag::parse(tag), None);
+    }
+
+    /// Fields as they should be, as they should not be, and some twice, in any order.
+    fn fields() -> impl Strategy<Value = String> {
+        const FIELDS: &[&str] = &[
+            "s=20251115103045-a3f9d2",
+            "s=20251115103045-ffffff",
+            "s=",
+            "p=1234.81234567",
+            "p=+1.2",
+            "p=01.2",
+            "p=1.02",
+            "p=1.+2",
+            "p=1.0",
+            "p=1.2.3",
+            "p=1",
+            "b=f5a2b1c0",
+            "b=F5A2B1C0",
+            "b=f5a2",
+            "b=",
+            "n=4026531836",
+            "n=+1",
+            "h=1a2b3c4d",
+            "h=",
+            "h=\"} || lv_name=~\"",
+            "u=0",
+            "u=00",
+            "y=8",
+            "y",
+            "=",
+            "",
+        ];
+        let some = proptest::collection::vec(proptest::sample::select(FIELDS), 1..8);
+        some.prop_map(|fields| format!("kdev:{}", fields.join(":")))
+    }
+
+    proptest! {
+        #![proptest_config(garbage::config())]
+
+        // LVs are selected by the tag as it is written here. Were it written otherwise than it was
+        // read, they would never be removed, or another owner's would be.
+        #[test]
+        fn a_tag_that_is_read_is_written_as_it_was(tag in prop_oneof![fields(), garbage::torn(TAG)]) {
+            if let Some(read) = OwnerTag::parse(&tag) {
+                assert_eq!(read.to_string(), tag);
+                assert!(!tag.contains(['"', '{', '}', ' ', ',']), "it would end a selection: {tag}");
+            }
+        }
     }
 }

@@ -189,7 +189,10 @@ mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
+    use proptest::prelude::{Strategy, prop_oneof, proptest};
+
     use super::*;
+    use crate::garbage::{self, Text};
 
     /// A record as kerneldev-mcp writes it, with a key that neither of us knows.
     fn foreign(lv_name: &str) -> Value {
@@ -351,5 +354,82 @@ mod tests {
             left.iter()
                 .all(|record| record.lv_name.ends_with(['1', '3', '5', '7', '9']))
         );
+    }
+
+    fn files() -> impl Strategy<Value = Text> {
+        let odd = json!({"something": ["else"]});
+        let good =
+            json!({"version": 1, "allocations": [foreign("a"), odd, foreign("c")], "beside": {"x": 1}});
+        prop_oneof![
+            1 => garbage::bytes(),
+            1 => garbage::trees(&["version", "allocations", "lv_name", "pid"]),
+            4 => garbage::damaged(good),
+        ]
+    }
+
+    /// What is written of a value that was read: all of it, and perhaps keys of ours beside.
+    fn is_kept(before: &Value, after: &Value) -> bool {
+        match (before, after) {
+            (Value::Object(before), Value::Object(after)) => before.iter().all(|(key, value)| {
+                after
+                    .get(key)
+                    .map_or(value.is_null(), |after| is_kept(value, after))
+            }),
+            // serde_json reads the last digit of such a number as it pleases.
+            (Value::Number(before), Value::Number(after)) if before.is_f64() => {
+                let (before, after) = (before.as_f64().unwrap(), after.as_f64().unwrap());
+                (before - after).abs() <= before.abs() * 1e-14
+            }
+            (Value::Array(before), Value::Array(after)) => {
+                before.len() == after.len()
+                    && before
+                        .iter()
+                        .zip(after)
+                        .all(|(before, after)| is_kept(before, after))
+            }
+            _ => before == after,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(garbage::config())]
+
+        #[test]
+        fn of_a_damaged_file_nothing_is_lost(Text(text) in files()) {
+            let (root, state) = state();
+            write(&state, &text);
+            state.snapshot().unwrap();
+            let record = Record::deserialize(foreign("b")).unwrap();
+            let updated = state.update(|records| {
+                records.extend([record]);
+                Ok(())
+            });
+            if let Err(err) = updated {
+                assert!(matches!(err, Error::NewerFile { .. }), "{err}");
+                assert_eq!(fs::read(state.dir.records_file()).unwrap(), text);
+                return Ok(());
+            }
+            let written = on_disk(&state);
+            let after = written["allocations"].as_array().unwrap();
+            assert!(after.iter().any(|record| record["lv_name"] == "b"));
+            let aside = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().path());
+            match Vec::from_iter(aside.filter(|path| path.to_string_lossy().contains("unreadable-"))).as_slice() {
+                [] => {
+                    let before: Value = serde_json::from_slice(&text).unwrap();
+                    for (key, value) in before.as_object().unwrap() {
+                        let kept = is_kept(value, &written[key]);
+                        assert!(kept || ["allocations", "version"].contains(&key.as_str()), "{key}");
+                    }
+                    for record in before["allocations"].as_array().into_iter().flatten() {
+                        assert!(after.iter().any(|after| is_kept(record, after)), "{record}");
+                    }
+                }
+                [aside] => {
+                    assert_eq!(fs::read(aside).unwrap(), text);
+                    assert_eq!(after.len(), 1);
+                }
+                more => panic!("set aside more than once: {more:?}"),
+            }
+        }
     }
 }
