@@ -40,17 +40,29 @@ pub struct VolumeStatus {
     pub path: PathBuf,
     /// The size; `None` if nobody knows it, as before the volume is made.
     pub size: Option<Bytes>,
+    /// The pool that it was taken from; `None` if no record tells.
+    pub pool: Option<String>,
     /// The process that the volume was made for.
     pub pid: u32,
+    /// The user whom that process ran as; `None` if nothing tells.
+    pub uid: Option<u32>,
+    /// The machine that it ran on, as eight hexadecimal digits; `None` if nothing tells.
+    pub host: Option<String>,
+    /// The session, which the names of all its volumes hold.
+    pub session: String,
     /// The test that it was made for; `None` if no record tells.
     pub test: Option<String>,
+    /// When it was made, in UTC, as `2025-11-15T10:30:45`; `None` if no record tells.
+    pub allocated_at: Option<String>,
     /// How long it has been there; `None` if no record tells.
     pub age: Option<Duration>,
-    /// What is known of its owner: `alive`, `dead`, `kept`, `unknown`, `stuck` if it is dead and could
-    /// not be removed, `gone` if there is only a record left.
+    /// What is known of its owner: `alive`, `dead`, `kept`, `unknown`, `removing` if somebody is at it,
+    /// `stuck` if it is dead and could not be removed, `gone` if there is only a record left.
     pub verdict: &'static str,
     /// Why the owner is unknown, or who holds a stuck volume.
     pub why: Option<String>,
+    /// Why it was kept: `always`, `failed` or `asked`; `None` if it was not, or only the LV's tag tells.
+    pub kept: Option<String>,
 }
 
 impl Pools {
@@ -106,7 +118,7 @@ pub(super) fn foreign_names(foreign: &[(String, crate::lvm::Lv)], vg_name: &str)
 }
 
 pub(super) fn volume_status(entry: &Entry) -> VolumeStatus {
-    let record = entry.record.as_ref();
+    let (record, owner) = (entry.record.as_ref(), &entry.tag.owner);
     let failure = record.and_then(|record| record.failure.as_ref());
     let making = record.is_some_and(|record| record.phase == Phase::Creating);
     let (verdict, why) = match (entry.verdict, entry.presence, failure) {
@@ -122,10 +134,16 @@ pub(super) fn volume_status(entry: &Entry) -> VolumeStatus {
         lv_name: entry.lv_name.clone(),
         path: entry.path.clone(),
         size: entry.size,
-        pid: entry.tag.owner.pid,
+        pool: record.map(|record| record.pool_name.clone()),
+        pid: owner.pid,
+        uid: owner.uid,
+        host: owner.host.clone(),
+        session: entry.tag.session.to_string(),
         test: record.and_then(|record| record.test.clone()),
+        allocated_at: record.map(|record| record.allocated_at.clone()),
         age: record.and_then(|record| clock::age(&record.allocated_at)),
         verdict,
         why,
+        kept: record.and_then(|record| record.kept.clone()),
     }
 }

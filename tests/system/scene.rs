@@ -34,10 +34,9 @@ impl Scene {
 
     /// With `KERNELDEV_DEVICE_POOL` set to a name, whether there is such a pool or not.
     pub(crate) fn with_pool_named(pool: &str) -> Self {
-        Self {
-            pool: Some(pool.to_owned()),
-            ..Self::embedded()
-        }
+        let mut scene = Self::embedded();
+        scene.pool = Some(pool.to_owned());
+        scene
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {
@@ -86,6 +85,17 @@ impl Scene {
         let mut command = self.program(env!("CARGO_BIN_EXE_kdev"));
         command.args(args);
         command
+    }
+
+    /// What `kdev pool status --json` says.
+    pub(crate) fn status(&self) -> Value {
+        let said = self.kdev(&["pool", "status", "--json"]).good();
+        serde_json::from_str(&said).expect("it is one JSON document")
+    }
+
+    /// What it says of one volume.
+    pub(crate) fn volume_status(&self, lv_name: &str) -> Value {
+        find_volume(&self.status(), lv_name)
     }
 
     /// The command `kdev`, as another user runs it, who may come as far as the scene's directory.
@@ -175,6 +185,19 @@ impl Scene {
     }
 }
 
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // A test that failed may have been before its own cleanup. Its failure is what is reported.
+        if thread::panicking() {
+            // It may have made the state another user's, which root refuses.
+            let mut to_root = Command::new("chown");
+            to_root.args(["--recursive", "--no-dereference", "0:0"]);
+            let _ = to_root.arg(self.state_dir()).output();
+            let _ = self.kdev(&["pool", "cleanup", "--kept"]).output();
+        }
+    }
+}
+
 /// A child that is killed when the test ends, however it ends.
 pub(crate) struct Running {
     child: Child,
@@ -217,6 +240,16 @@ impl Drop for MountPoint {
         // A test that failed may have been before the mount.
         let _ = Command::new("umount").arg(&self.path).output();
     }
+}
+
+/// One volume of what `kdev pool status --json` says.
+pub(crate) fn find_volume(status: &Value, lv_name: &str) -> Value {
+    let pools = status["pools"].as_array().unwrap().iter();
+    let mut volumes = pools.flat_map(|pool| pool["volumes"].as_array().unwrap());
+    let found = volumes.find(|volume| volume["lv_name"] == lv_name);
+    found
+        .unwrap_or_else(|| panic!("no `{lv_name}` in {status}"))
+        .clone()
 }
 
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
