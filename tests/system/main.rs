@@ -5,6 +5,7 @@ mod children;
 mod command;
 mod embedded;
 mod errors;
+mod liveness;
 #[cfg(feature = "test-bed")]
 mod lvm;
 mod neighbours;
