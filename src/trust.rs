@@ -2,6 +2,7 @@
 //! root's, or those of the user for whom sudo runs us, and no link that leads elsewhere.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -83,9 +84,9 @@ pub(crate) fn give(made: &File, directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes sure that a directory is trusted, and that nobody else can look into it; `false` if it is missing.
+/// Makes sure that a directory is trusted, and closes it to other users; `false` if it is missing.
 ///
-/// kerneldev-mcp makes its directory open to all; that is mended here.
+/// kerneldev-mcp makes its directory open to all.
 pub(crate) fn check_directory(path: &Path) -> io::Result<bool> {
     let directory = match open_directory(path) {
         Ok(directory) => directory,
@@ -98,10 +99,44 @@ pub(crate) fn check_directory(path: &Path) -> io::Result<bool> {
     };
     let found = directory.metadata()?;
     trust_directory(&found)?;
-    if found.mode() & 0o077 != 0 {
+    if found.mode() & 0o077 == 0 {
+        return Ok(true);
+    }
+    if is_for_the_state(path, &found)? {
         directory.set_permissions(Permissions::from_mode(0o700))?;
+    } else if found.mode() & 0o022 != 0 && !is_sticky(&found) {
+        return Err(distrust(
+            "other users may replace what is in it, and it is used for other things too (set KDEV_STATE_DIR to a directory of its own)",
+        ));
     }
     Ok(true)
+}
+
+/// Tells whether a directory may be closed to other users. Who names `/tmp` or `/` must not lose it; what
+/// is made there is for its owner only all the same.
+fn is_for_the_state(path: &Path, found: &Metadata) -> io::Result<bool> {
+    const OURS: [&str; 2] = [".kerneldev-mcp", "leases"];
+    const HOLDS: [&str; 2] = ["lv-state.json", "device-pool.json"];
+    let is_one_of = |name: &OsStr, names: [&str; 2]| names.iter().any(|ours| name == *ours);
+    if is_sticky(found) {
+        return Ok(false);
+    }
+    if path.file_name().is_some_and(|name| is_one_of(name, OURS)) {
+        return Ok(true);
+    }
+    let mut is_empty = true;
+    for entry in fs::read_dir(path)? {
+        if is_one_of(&entry?.file_name(), HOLDS) {
+            return Ok(true);
+        }
+        is_empty = false;
+    }
+    Ok(is_empty)
+}
+
+/// In such a directory only a file's owner may replace it (inode(7)).
+fn is_sticky(found: &Metadata) -> bool {
+    found.mode() & libc::S_ISVTX != 0
 }
 
 /// Makes a directory, and those above it, if they are missing.
@@ -259,6 +294,30 @@ mod tests {
             assert!(check_directory(root.path()).unwrap());
             assert_eq!(mode(root.path()), 0o700);
         }
+    }
+
+    #[test]
+    fn a_directory_that_is_used_for_other_things_is_not_closed() {
+        let root = tempfile::tempdir().unwrap();
+        let check = |open: u32| {
+            fs::set_permissions(root.path(), Permissions::from_mode(open)).unwrap();
+            let checked = check_directory(root.path()).map_err(|err| err.to_string());
+            (checked, mode(root.path()))
+        };
+        assert_eq!(
+            check(0o1777),
+            (Ok(true), 0o777),
+            "as `/tmp` may be, also while it is empty"
+        );
+        fs::write(root.path().join("other"), "").unwrap();
+        assert_eq!(check(0o755), (Ok(true), 0o755));
+        for writable in [0o775, 0o757] {
+            let (checked, mode) = check(writable);
+            assert!(checked.unwrap_err().starts_with("other users may replace"));
+            assert_eq!(mode, writable);
+        }
+        fs::write(root.path().join("lv-state.json"), "").unwrap();
+        assert_eq!(check(0o775), (Ok(true), 0o700));
     }
 
     #[test]

@@ -179,13 +179,22 @@ fn a_directory_that_kerneldev_mcp_left_open_to_all_is_closed_to_others() {
     let scene = Scene::embedded();
     let leases = scene.state_dir().join("leases");
     fs::create_dir_all(&leases).unwrap();
+    fs::write(
+        scene.state_dir().join("device-pool.json"),
+        r#"{"version": "1.0", "pools": {}}"#,
+    )
+    .unwrap();
     for directory in [scene.state_dir(), leases.clone()] {
         fs::set_permissions(directory, Permissions::from_mode(0o775)).unwrap();
     }
     scene.kdev(&["pool", "status"]).good();
     assert_eq!((mode(&scene.state_dir()), mode(&leases)), (0o700, 0o700));
     scene.child("passes").env("KDEV_KEEP", "1").good();
-    for file in all_in(&scene.state_dir()).iter().filter(|path| path.is_file()) {
+    let theirs = scene.state_dir().join("device-pool.json");
+    for file in all_in(&scene.state_dir())
+        .iter()
+        .filter(|path| path.is_file() && **path != theirs)
+    {
         assert_eq!(mode(file), 0o600, "{}", file.display());
     }
     scene.kdev(&["pool", "cleanup", "--kept"]).good();
