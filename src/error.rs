@@ -211,6 +211,15 @@ pub enum Error {
         source: serde_json::Error,
     },
 
+    /// A file or directory of the state that somebody else could have laid there.
+    #[error("`{}` is not used: {why}", path.display())]
+    Untrusted {
+        /// The file or directory.
+        path: PathBuf,
+        /// What speaks against it, with its remedy.
+        why: String,
+    },
+
     /// Nobody says where the state is kept.
     #[error("there is no home directory to keep state in (set KDEV_STATE_DIR)")]
     NoHome,

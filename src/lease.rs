@@ -9,6 +9,7 @@ use crate::lock::FileLock;
 use crate::owner::OwnerTag;
 use crate::session_id::SessionId;
 use crate::state_dir::StateDir;
+use crate::trust;
 
 /// The lock that proves that a session's owner lives.
 ///
@@ -29,7 +30,7 @@ impl Lease {
         let lock = match FileLock::create_new(&path) {
             Ok(lock) => lock,
             Err(err) if err.kind() == ErrorKind::AlreadyExists => return Ok(None),
-            Err(err) => return Err(Error::io("make the lease", path, err)),
+            Err(err) => return Err(trust::error("make the lease", path, err)),
         };
         fault::point("lease made");
         // Of a loop device nothing else tells whose it is, should the records be lost.
@@ -76,8 +77,8 @@ impl Lease {
 
     /// Reads whose session it is; `None` if the lease does not tell.
     pub(crate) fn tag(dir: &StateDir, session: &SessionId) -> Option<OwnerTag> {
-        let text = fs::read_to_string(dir.lease(session)).ok()?;
-        OwnerTag::parse(text.trim_end()).filter(|tag| tag.session == *session)
+        let text = trust::read(&dir.lease(session)).ok()?;
+        OwnerTag::parse(std::str::from_utf8(&text).ok()?.trim_end()).filter(|tag| tag.session == *session)
     }
 
     /// Tells, of a lease that was probed, whether nobody else is at work on the session.

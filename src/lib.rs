@@ -12,6 +12,8 @@ mod command;
 mod environment;
 mod error;
 mod fault;
+#[cfg(test)]
+mod garbage;
 mod give_back;
 mod harness;
 mod here;
@@ -37,6 +39,7 @@ mod stacked;
 mod startup;
 mod state;
 mod state_dir;
+mod trust;
 mod undo;
 mod volume;
 mod watchdog;

@@ -27,7 +27,7 @@ pub(crate) enum Doubt {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnreadableLease => "its lease cannot be read by this user",
+            Self::UnreadableLease => "its lease is not a file that this user can read and trust",
             Self::OtherHost => "its owner is on another host",
             Self::OtherPidNamespace => "its owner is in another pid namespace and has no lease here",
             Self::HiddenProcess => "its owner's process is hidden from this user",
@@ -45,7 +45,7 @@ pub(crate) enum LeaseState {
     Free,
     /// There is no such file, or not where we look.
     Missing,
-    /// The file is there and we may not open it.
+    /// The file is there, and we may not open it or do not trust it.
     Unreadable,
 }
 
@@ -58,10 +58,12 @@ pub(crate) fn liveness(
     here: &Here,
     process: impl FnOnce(u32) -> Process,
 ) -> Liveness {
+    let this_boot = Owner::short_boot(&here.boot_id);
     let same_boot = owner
         .boot
         .as_ref()
-        .map(|boot| *boot == Owner::short_boot(&here.boot_id));
+        .zip(this_boot)
+        .map(|(boot, this)| *boot == this);
     let same_host = same_boot == Some(true) || owner.host.as_ref() == Some(&here.host);
     match lease {
         LeaseState::Held => return Liveness::Alive,

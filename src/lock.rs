@@ -1,11 +1,11 @@
 //! The flock(2) of the state file and of leases. The one file that knows fs2.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::libc;
+use crate::trust;
 
 /// A lock on a file, held for as long as this value or its process lives.
 ///
@@ -19,20 +19,19 @@ pub(crate) struct FileLock {
 impl FileLock {
     /// Waits for the lock on `path`, making the file if it is missing.
     pub(crate) fn wait(path: &Path) -> io::Result<Self> {
-        let file = private().create(true).open(path)?;
+        let file = trust::open_or_make(path)?;
         fs2::FileExt::lock_exclusive(&file)?;
         Ok(Self { file })
     }
 
     /// Takes the lock on `path` if nobody holds it, making the file if it is missing.
     pub(crate) fn try_now(path: &Path) -> io::Result<Option<Self>> {
-        Self::lock_now(private().create(true).open(path)?)
+        Self::lock_now(trust::open_or_make(path)?)
     }
 
     /// Makes `path`, which must not exist, and locks it.
     pub(crate) fn create_new(path: &Path) -> io::Result<Self> {
-        let file = private().create_new(true).open(path)?;
-        match Self::lock_now(file)? {
+        match Self::lock_now(trust::make(path)?)? {
             Some(lock) => Ok(lock),
             None => Err(io::Error::other("somebody locked it while it was made")),
         }
@@ -40,23 +39,24 @@ impl FileLock {
 
     /// Takes a shared lock on `path` if the file exists and nobody holds it exclusively.
     ///
-    /// Those who only look at a lease do not look like its owner to each other.
+    /// Those who only look at a lease do not look like its owner to each other, and need not be allowed
+    /// to write to it.
     pub(crate) fn try_shared(path: &Path) -> io::Result<Option<Self>> {
-        let file = private().open(path)?;
+        let file = trust::open(path)?;
         let locked = fs2::FileExt::try_lock_shared(&file);
         Self::locked(file, locked)?.map(Self::still_there).transpose()
     }
 
     /// Takes the lock on `path` if the file exists and nobody holds it, not even shared.
     pub(crate) fn try_existing(path: &Path) -> io::Result<Option<Self>> {
-        Self::lock_now(private().open(path)?)?
+        Self::lock_now(trust::open(path)?)?
             .map(Self::still_there)
             .transpose()
     }
 
     /// Waits for the lock on `path`, a file that exists, and still does then.
     pub(crate) fn wait_existing(path: &Path) -> io::Result<Self> {
-        let file = private().open(path)?;
+        let file = trust::open(path)?;
         fs2::FileExt::lock_exclusive(&file)?;
         Self { file }.still_there()
     }
@@ -91,15 +91,4 @@ impl FileLock {
             Err(err) => Err(err),
         }
     }
-}
-
-/// Only for this user, and never through a symbolic link that somebody laid in its place.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW);
-    options
 }

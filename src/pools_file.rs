@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::ErrorKind;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::lock::FileLock;
 use crate::state::{remove_unfinished, write_by_rename};
 use crate::state_dir::StateDir;
+use crate::trust;
 
 /// The version of the file, as kerneldev-mcp writes it.
 const VERSION: &str = "1.0";
@@ -66,6 +67,7 @@ fn current_version() -> String {
 
 /// Reads the pools; none if the file is missing.
 pub(crate) fn read(dir: &StateDir) -> Result<PoolEntries> {
+    dir.check()?;
     Ok(load(dir)?.pools)
 }
 
@@ -86,7 +88,7 @@ impl Locked {
     pub(crate) fn wait(dir: &StateDir) -> Result<Self> {
         dir.create()?;
         let path = dir.pools_lock();
-        let lock = FileLock::wait(&path).map_err(|err| Error::io("lock", path, err))?;
+        let lock = FileLock::wait(&path).map_err(|err| trust::error("lock", path, err))?;
         writable(dir)?;
         for file in [dir.pools_file(), dir.intent_file()] {
             remove_unfinished(dir.root(), &file).map_err(|err| Error::io("tidy", dir.root(), err))?;
@@ -124,7 +126,7 @@ impl Locked {
             let mut text = serde_json::to_vec_pretty(&layout).map_err(|err| failed(err.into()))?;
             text.push(b'\n');
             write_by_rename(self.dir.root(), &file, &text).map_err(failed)?;
-            File::open(&file)
+            trust::open(&file)
                 .and_then(|file| file.sync_all())
                 .map_err(failed)?;
         }
@@ -145,19 +147,21 @@ fn writable(dir: &StateDir) -> Result<Layout> {
 
 fn load(dir: &StateDir) -> Result<Layout> {
     let file = dir.pools_file();
-    match fs::read(&file) {
+    match trust::read(&file) {
         Ok(text) => serde_json::from_slice(&text).map_err(|source| Error::BadPools { file, source }),
         Err(err) if err.kind() == ErrorKind::NotFound => Ok(Layout {
             version: current_version(),
             pools: PoolEntries::new(),
             others: Map::new(),
         }),
-        Err(err) => Err(Error::io("read", file, err)),
+        Err(err) => Err(trust::error("read", file, err)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// As kerneldev-mcp writes it.

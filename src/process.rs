@@ -44,10 +44,12 @@ fn parse(stat: &str) -> Option<Process> {
     let after_name = &stat[stat.rfind(')')? + 1..];
     let mut fields = after_name.split_ascii_whitespace();
     let state = fields.next()?;
-    // Field 22 of all is the 19th after the state, which is field 3.
-    let start_time = fields.nth(18)?.parse().ok()?;
+    // The state is field 3 of all; the number of threads is field 20, and the start time field 22.
+    let threads: u64 = fields.nth(16)?.parse().ok()?;
+    let start_time = fields.nth(1)?.parse().ok()?;
     Some(match state {
-        "Z" | "X" | "x" => Process::Zombie,
+        // A process whose first thread has ended looks like a zombie, and lives in its other threads.
+        "Z" | "X" | "x" if threads <= 1 => Process::Zombie,
         _ => Process::Running { start_time },
     })
 }
@@ -58,7 +60,8 @@ mod tests {
 
     use super::*;
 
-    const TAIL: &str = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 81234567 0 0";
+    const TAIL: &str = "4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 1 21 81234567 23 24";
+    const TWO_THREADS: &str = "4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 2 21 81234567 23 24";
 
     #[rstest]
     #[case("12 (cargo) S ", Some(Process::Running { start_time: 81_234_567 }))]
@@ -67,6 +70,16 @@ mod tests {
     #[case("12 cargo S ", None)]
     fn a_stat_line_is_read_after_its_last_parenthesis(#[case] head: &str, #[case] process: Option<Process>) {
         assert_eq!(parse(&format!("{head}{TAIL}")), process);
+    }
+
+    #[test]
+    fn what_has_a_thread_left_is_no_zombie() {
+        assert_eq!(
+            parse(&format!("12 (cargo) Z {TWO_THREADS}")),
+            Some(Process::Running {
+                start_time: 81_234_567
+            })
+        );
     }
 
     #[test]

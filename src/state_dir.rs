@@ -1,10 +1,9 @@
 use std::env;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::session_id::SessionId;
+use crate::trust;
 
 /// The directory in which pools, records, leases and locks are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +20,8 @@ impl StateDir {
         if let Some(dir) = env::var_os(STATE_DIR_VARIABLE).filter(|dir| !dir.is_empty()) {
             // A test may change its working directory; where the state is must not change with it.
             let root = std::path::absolute(&dir).map_err(|err| Error::io("find", PathBuf::from(dir), err))?;
+            // A slash at the end would lead through a symbolic link.
+            let root = root.components().collect();
             return Ok(Self { root });
         }
         let home = match env::var_os("HOME").filter(|home| !home.is_empty()) {
@@ -46,17 +47,27 @@ impl StateDir {
         }
     }
 
-    /// Makes what is missing of the directory, for this user only.
+    /// Makes what is missing of the directory, for this user only, and checks the rest.
     pub(crate) fn create(&self) -> Result<()> {
-        let leases = self.leases();
-        if leases.is_dir() {
-            return Ok(());
+        for directory in [self.root.clone(), self.leases()] {
+            trust::make_directory(&directory)
+                .map_err(|err| trust::error("make the directory", directory, err))?;
         }
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&leases)
-            .map_err(|err| Error::io("make the directory", leases, err))
+        Ok(())
+    }
+
+    /// Makes sure that what there is of the directory may be read and believed. To be called before it is.
+    ///
+    /// If there is none, this is one system call.
+    pub(crate) fn check(&self) -> Result<()> {
+        for directory in [self.root.clone(), self.leases()] {
+            match trust::check_directory(&directory) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(err) => return Err(trust::error("look at the directory", directory, err)),
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -213,7 +213,7 @@ fn parse_owner(text: &str, here: &Here) -> Option<Owner> {
     Some(Owner {
         pid: pid.parse().ok()?,
         start_time: Some(start_time.parse().ok()?),
-        boot: Some(Owner::short_boot(&here.boot_id)),
+        boot: Owner::short_boot(&here.boot_id),
         pid_ns: Some(here.pid_ns),
         host: Some(here.host.clone()),
         uid: None,

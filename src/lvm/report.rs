@@ -118,9 +118,14 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{Strategy, prop_oneof, proptest};
     use rstest::rstest;
+    use serde_json::Value;
 
     use super::*;
+    use crate::garbage::{self, Text};
+    use crate::lvm::Lv;
+    use crate::session_id::SessionId;
 
     const LVS: &[u8] = include_bytes!("reports/lvs-2.03.16.json");
     const LVS_OF_A_MISSING_VG: &[u8] = include_bytes!("reports/lvs-missing-2.03.16.json");
@@ -181,5 +186,37 @@ mod tests {
     fn what_cannot_be_read_is_an_error_with_the_command(#[case] text: &str) {
         let message = lvs("lvs --some option", text.as_bytes()).unwrap_err().to_string();
         assert!(message.contains("`lvs --some option`"), "{message}");
+    }
+
+    fn reports() -> impl Strategy<Value = Text> {
+        let tree = |report: &[u8]| serde_json::from_slice::<Value>(report).unwrap();
+        prop_oneof![
+            1 => garbage::bytes(),
+            1 => garbage::trees(&["report", "lv", "vg", "pv", "lv_name", "lv_tags", "lv_size", "vg_tags", "pv_name"]),
+            4 => garbage::damaged(tree(LVS)),
+            4 => garbage::damaged(tree(VGS)),
+            2 => garbage::damaged(tree(PVS)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(garbage::config())]
+
+        #[test]
+        fn a_damaged_report_is_an_error_or_rows_and_makes_nothing_ours(Text(report) in reports()) {
+            let is_of_the_report = |err: Error| matches!(err, Error::Report { .. });
+            assert!(vgs("vgs", &report).map_or_else(is_of_the_report, |_| true));
+            assert!(pvs("pvs", &report).map_or_else(is_of_the_report, |_| true));
+            match lvs("lvs", &report) {
+                Err(err) => assert!(is_of_the_report(err)),
+                Ok(rows) => for row in rows {
+                    let (name, tags) = (row.lv_name.clone(), row.lv_tags.clone());
+                    if let Some(owner) = Lv::from(row).owner() {
+                        assert_eq!(SessionId::of_lv(&name), Some(owner.session.clone()));
+                        assert!(tags.contains(&owner.to_string()), "{tags:?}");
+                    }
+                },
+            }
+        }
     }
 }

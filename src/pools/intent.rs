@@ -13,6 +13,7 @@ use crate::lvm::{self, Group};
 use crate::pools_file::{Locked, PoolEntry};
 use crate::state::write_by_rename;
 use crate::state_dir::StateDir;
+use crate::trust;
 
 /// A change of a pool that was begun. Whoever finds it under the pools' lock knows that it was not
 /// ended: who began it is dead, and so is the LVM command that may have outlived it.
@@ -75,10 +76,10 @@ pub(super) fn finish_interrupted(dir: &StateDir) -> Result<Option<Finished>> {
     }
     // Whoever is at work on it now is waited for.
     let pools = Locked::wait(dir)?;
-    let text = match fs::read(&file) {
+    let text = match trust::read(&file) {
         Ok(text) => text,
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(err) => return Err(Error::io("read", file, err)),
+        Err(err) => return Err(trust::error("read", file, err)),
     };
     match serde_json::from_slice(&text) {
         Ok(Intent::Setup { pool }) => finish_setup(&pools, pool),

@@ -6,10 +6,13 @@ use kdev_volumes_spec::Bytes;
 
 use crate::clock;
 use crate::error::Result;
+use crate::here::Here;
+use crate::liveness::{LeaseState, Liveness, liveness};
 use crate::pool::EMBEDDED;
 use crate::pools::Pools;
 use crate::pools_file;
-use crate::reap::{Entry, Presence, Verdict, places, survey};
+use crate::process::Process;
+use crate::reap::{Entry, Presence, Survey, Verdict, places, survey};
 use crate::state::Phase;
 
 /// A pool as it is now.
@@ -40,17 +43,29 @@ pub struct VolumeStatus {
     pub path: PathBuf,
     /// The size; `None` if nobody knows it, as before the volume is made.
     pub size: Option<Bytes>,
+    /// The pool that it was taken from; `None` if no record tells.
+    pub pool: Option<String>,
     /// The process that the volume was made for.
     pub pid: u32,
+    /// The user whom that process ran as; `None` if nothing tells.
+    pub uid: Option<u32>,
+    /// The machine that it ran on, as eight hexadecimal digits; `None` if nothing tells.
+    pub host: Option<String>,
+    /// The session, which the names of all its volumes hold.
+    pub session: String,
     /// The test that it was made for; `None` if no record tells.
     pub test: Option<String>,
+    /// When it was made, in UTC, as `2025-11-15T10:30:45`; `None` if no record tells.
+    pub allocated_at: Option<String>,
     /// How long it has been there; `None` if no record tells.
     pub age: Option<Duration>,
-    /// What is known of its owner: `alive`, `dead`, `kept`, `unknown`, `stuck` if it is dead and could
-    /// not be removed, `gone` if there is only a record left.
+    /// What is known of its owner: `alive`, `dead`, `kept`, `unknown`, `removing` if somebody is at it,
+    /// `stuck` if it is dead and could not be removed, `gone` if there is only a record left.
     pub verdict: &'static str,
     /// Why the owner is unknown, or who holds a stuck volume.
     pub why: Option<String>,
+    /// Why it was kept: `always`, `failed` or `asked`; `None` if it was not, or only the LV's tag tells.
+    pub kept: Option<String>,
 }
 
 impl Pools {
@@ -75,8 +90,8 @@ impl Pools {
             .chain(places.loops.then_some(""))
         {
             let of_this = |entry: &&Entry| entry.vg_name == vg_name;
-            let volumes: Vec<VolumeStatus> =
-                survey.entries.iter().filter(of_this).map(volume_status).collect();
+            let entries = survey.entries.iter().filter(of_this);
+            let volumes = entries.map(|entry| volume_status(entry, &survey)).collect();
             let room = survey.backends.room(vg_name);
             statuses.push(PoolStatus {
                 name: if vg_name.is_empty() {
@@ -110,14 +125,35 @@ pub(super) fn foreign_names(foreign: &[(String, crate::lvm::Lv)], vg_name: &str)
     names.into_iter().collect()
 }
 
-pub(super) fn volume_status(entry: &Entry) -> VolumeStatus {
-    let record = entry.record.as_ref();
+/// A live owner is at it itself; of a dead one a watchdog or a reaper has the lease too.
+fn somebody_is_at_it(entry: &Entry, survey: &Survey) -> bool {
+    let ours = survey.leases.get(&entry.tag.session);
+    match entry.verdict {
+        Verdict::Alive => true,
+        _ => ours.is_some_and(|lease| !lease.is_nobody_elses()),
+    }
+}
+
+fn why_it_lives(entry: &Entry) -> Option<String> {
+    let owner = &entry.tag.owner;
+    let by_its_process = liveness(owner, LeaseState::Missing, Here::get().ok()?, Process::find);
+    (by_its_process == Liveness::Dead)
+        .then(|| "its process is gone, but something that it started holds its lease".to_owned())
+}
+
+pub(super) fn volume_status(entry: &Entry, survey: &Survey) -> VolumeStatus {
+    let (record, owner) = (entry.record.as_ref(), &entry.tag.owner);
     let failure = record.and_then(|record| record.failure.as_ref());
-    let making = record.is_some_and(|record| record.phase == Phase::Creating);
+    let phase = record.map(|record| record.phase);
     let (verdict, why) = match (entry.verdict, entry.presence, failure) {
-        (Verdict::Alive, Presence::Gone, _) if making => ("alive", Some("being made".to_owned())),
+        (Verdict::Alive, Presence::Gone, _) if phase == Some(Phase::Creating) => {
+            ("alive", Some("being made".to_owned()))
+        }
+        (_, _, None) if phase == Some(Phase::Removing) && somebody_is_at_it(entry, survey) => {
+            ("removing", None)
+        }
         (_, Presence::Gone, _) => ("gone", None),
-        (Verdict::Alive, ..) => ("alive", None),
+        (Verdict::Alive, ..) => ("alive", why_it_lives(entry)),
         (Verdict::Kept, ..) => ("kept", None),
         (Verdict::Unknown(doubt), ..) => ("unknown", Some(doubt.to_string())),
         (Verdict::Dead, _, Some(failure)) => ("stuck", Some(failure.why.clone())),
@@ -127,10 +163,16 @@ pub(super) fn volume_status(entry: &Entry) -> VolumeStatus {
         lv_name: entry.lv_name.clone(),
         path: entry.path.clone(),
         size: entry.size,
-        pid: entry.tag.owner.pid,
+        pool: record.map(|record| record.pool_name.clone()),
+        pid: owner.pid,
+        uid: owner.uid,
+        host: owner.host.clone(),
+        session: entry.tag.session.to_string(),
         test: record.and_then(|record| record.test.clone()),
+        allocated_at: record.map(|record| record.allocated_at.clone()),
         age: record.and_then(|record| clock::age(&record.allocated_at)),
         verdict,
         why,
+        kept: record.and_then(|record| record.kept.clone()),
     }
 }

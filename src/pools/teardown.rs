@@ -73,9 +73,9 @@ impl Pools {
             .iter()
             .filter(|entry| entry.vg_name == vg_name)
             .map(|entry| {
-                let volume = volume_status(entry);
+                let volume = volume_status(entry, &survey);
                 let remedy = match volume.verdict {
-                    "alive" => "wait for its test".to_owned(),
+                    "alive" | "removing" => "wait for its test".to_owned(),
                     "kept" => format!("`kdev pool cleanup --kept --pool={pool}` removes it"),
                     _ => "see `kdev pool status`".to_owned(),
                 };

@@ -96,9 +96,17 @@ pub(crate) fn action(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{Just, Strategy, prop_oneof, proptest};
     use rstest::rstest;
+    use serde_json::json;
 
     use super::*;
+    use crate::garbage::{self, Text};
+    use crate::here::Here;
+    use crate::liveness::{LeaseState, liveness};
+    use crate::owner::{Owner, OwnerTag};
+    use crate::process::Process;
+    use crate::state::Record;
     use Action::{Forget, Leave, Remove};
     use Presence::{Gone, There, Unseen};
     use Verdict::{Alive, Dead, Kept};
@@ -182,5 +190,65 @@ mod tests {
         #[case] verdict: Verdict,
     ) {
         assert_eq!(Verdict::of(kept, liveness), verdict);
+    }
+
+    const BOOT_ID: &str = "f5a2b1c0-1111-2222-3333-444444444444";
+    const STARTED: u64 = 81_234_567;
+
+    fn here() -> Here {
+        Here {
+            boot_id: BOOT_ID.into(),
+            pid_ns: 4_026_531_836,
+            host: "1a2b3c4d".into(),
+        }
+    }
+
+    /// What is read of a live owner's record, or tag, after damage; `None` if it cannot be read.
+    fn damaged_owners() -> impl Strategy<Value = Option<Owner>> {
+        const TAG: &str =
+            "kdev:s=20251115103045-a3f9d2:p=1234.81234567:b=f5a2b1c0:n=4026531836:h=1a2b3c4d:u=0";
+        let record = json!({
+            "lv_path": "/dev/loop0", "lv_name": "kdev-20251115103045-a3f9d2-test", "pool_name": "embedded", "vg_name": "",
+            "volume_spec": {"name": "test", "size": "16M", "env_var": "TEST_DEV", "order": 0}, "kind": "loop",
+            "pid": 1234, "allocated_at": "2025-11-15T10:30:45", "session_id": "session-a3f9d2", "start_time": STARTED,
+            "boot_id": BOOT_ID, "pid_ns": 4_026_531_836_u64, "host": "1a2b3c4d", "uid": 0, "phase": "active",
+        });
+        let records = garbage::damaged(record)
+            .prop_map(|Text(text)| Some(serde_json::from_slice::<Record>(&text).ok()?.owner()));
+        let tags = garbage::torn(TAG).prop_map(|tag| Some(OwnerTag::parse(&tag)?.owner));
+        prop_oneof![records, tags]
+    }
+
+    /// All that can prove a death without a lease, told once more in other words than `liveness` does.
+    fn is_proved_dead(owner: &Owner, process: Process) -> bool {
+        let Some(boot) = &owner.boot else { return false };
+        let is_a_boot_id = boot.len() == 8 && boot.bytes().all(|digit| b"0123456789abcdef".contains(&digit));
+        if boot != &BOOT_ID[..8] {
+            return is_a_boot_id && owner.host == Some(here().host);
+        }
+        let Process::Running { start_time } = process else {
+            return false;
+        };
+        owner.pid_ns == Some(here().pid_ns) && owner.start_time.is_some_and(|started| started != start_time)
+    }
+
+    proptest! {
+        #![proptest_config(garbage::config())]
+
+        #[test]
+        fn garbage_removes_nothing_of_an_owner_that_is_not_proved_dead(
+            owner in damaged_owners(),
+            process in prop_oneof![Just(Process::Running { start_time: STARTED }), Just(Process::Hidden)],
+            presence in prop_oneof![Just(There), Just(Gone), Just(Unseen)],
+        ) {
+            let Some(owner) = owner else { return Ok(()) };
+            let lives = liveness(&owner, LeaseState::Missing, &here(), |_| process);
+            let action = action("a", Verdict::of(false, lives), presence, None, &Wish::Orphans);
+            assert!(action != Remove || is_proved_dead(&owner, process), "{owner:?}: {lives:?}");
+            for lease in [LeaseState::Held, LeaseState::Unreadable] {
+                let lives = liveness(&owner, lease, &here(), |_| process);
+                assert_ne!(lives, Liveness::Dead, "{owner:?}");
+            }
+        }
     }
 }

@@ -6,6 +6,6 @@ mod occasions;
 mod sweep;
 mod take_back;
 
-pub(crate) use books::{Entry, Places, survey};
+pub(crate) use books::{Entry, Places, Survey, survey};
 pub(crate) use judge::{Presence, Verdict, Wish};
 pub(crate) use occasions::{cleanup, places, reap_if_any_died, reap_owner, reap_pool, wait_for_removals};

@@ -26,6 +26,7 @@ use crate::reap::sweep::{Reaped, sweep};
 use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
 use crate::state::{Kind, Phase, Record, State};
+use crate::trust;
 
 /// How long a volume that could not be removed is left in peace by processes that merely start.
 const BETWEEN_RETRIES: Duration = Duration::from_secs(60);
@@ -76,7 +77,7 @@ pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
         return Ok(Reaped::default());
     }
     let lock = state.dir().reaper_lock();
-    let Some(_lock) = FileLock::try_now(&lock).map_err(|err| Error::io("lock", lock, err))? else {
+    let Some(_lock) = FileLock::try_now(&lock).map_err(|err| trust::error("lock", lock, err))? else {
         return Ok(Reaped::default());
     };
     sweep(state, survey(state, &places, BTreeMap::new())?, &Wish::Orphans)
@@ -219,7 +220,7 @@ fn sessions_with_leases(state: &State) -> Result<Vec<SessionId>> {
 /// One reaper at a time.
 fn wait_for_reapers(state: &State) -> Result<FileLock> {
     let lock = state.dir().reaper_lock();
-    FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))
+    FileLock::wait(&lock).map_err(|err| trust::error("lock", lock, err))
 }
 
 /// Returns where volumes of one pool, or of all, are to be looked for.

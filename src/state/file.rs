@@ -11,6 +11,7 @@ use crate::fault;
 use crate::lock::FileLock;
 use crate::state::Record;
 use crate::state_dir::StateDir;
+use crate::trust;
 
 /// The version of the file that this crate writes. kerneldev-mcp writes none, which is the same.
 const VERSION: u64 = 1;
@@ -56,7 +57,7 @@ impl State {
     ) -> Result<R> {
         self.dir.create()?;
         let lock = self.dir.records_lock();
-        let _lock = FileLock::wait(&lock).map_err(|err| Error::io("lock", lock, err))?;
+        let _lock = FileLock::wait(&lock).map_err(|err| trust::error("lock", lock, err))?;
         fault::point("records locked");
         let mut records = self.load_or_set_aside()?;
         let before = records.clone();
@@ -77,6 +78,7 @@ impl State {
 
     /// Reads the records as they are now, without waiting for anybody.
     pub(crate) fn snapshot(&self) -> Result<Records> {
+        self.dir.check()?;
         match self.load()? {
             Loaded::Good(records) => Ok(records),
             Loaded::Newer(_, records) => Ok(records),
@@ -104,10 +106,10 @@ impl State {
 
     fn load(&self) -> Result<Loaded> {
         let file = self.dir.records_file();
-        let text = match fs::read(&file) {
+        let text = match trust::read(&file) {
             Ok(text) => text,
             Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Loaded::Good(Records::default())),
-            Err(err) => return Err(Error::io("read", file, err)),
+            Err(err) => return Err(trust::error("read", file, err)),
         };
         Ok(parse(&text))
     }
@@ -128,6 +130,7 @@ pub(crate) fn write_by_rename(dir: &Path, file: &Path, text: &[u8]) -> std::io::
         .tempfile_in(dir)?;
     new.write_all(text)?;
     fault::point("file written aside");
+    trust::give(new.as_file(), dir)?;
     new.persist(file)?;
     fault::point("file replaced");
     Ok(())
@@ -246,7 +249,10 @@ mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
+    use proptest::prelude::{Strategy, prop_oneof, proptest};
+
     use super::*;
+    use crate::garbage::{self, Text};
 
     /// A record as kerneldev-mcp writes it, with a key that neither of us knows.
     fn foreign(lv_name: &str) -> Value {
@@ -408,5 +414,82 @@ mod tests {
             left.iter()
                 .all(|record| record.lv_name.ends_with(['1', '3', '5', '7', '9']))
         );
+    }
+
+    fn files() -> impl Strategy<Value = Text> {
+        let odd = json!({"something": ["else"]});
+        let good =
+            json!({"version": 1, "allocations": [foreign("a"), odd, foreign("c")], "beside": {"x": 1}});
+        prop_oneof![
+            1 => garbage::bytes(),
+            1 => garbage::trees(&["version", "allocations", "lv_name", "pid"]),
+            4 => garbage::damaged(good),
+        ]
+    }
+
+    /// What is written of a value that was read: all of it, and perhaps keys of ours beside.
+    fn is_kept(before: &Value, after: &Value) -> bool {
+        match (before, after) {
+            (Value::Object(before), Value::Object(after)) => before.iter().all(|(key, value)| {
+                after
+                    .get(key)
+                    .map_or(value.is_null(), |after| is_kept(value, after))
+            }),
+            // serde_json reads the last digit of such a number as it pleases.
+            (Value::Number(before), Value::Number(after)) if before.is_f64() => {
+                let (before, after) = (before.as_f64().unwrap(), after.as_f64().unwrap());
+                (before - after).abs() <= before.abs() * 1e-14
+            }
+            (Value::Array(before), Value::Array(after)) => {
+                before.len() == after.len()
+                    && before
+                        .iter()
+                        .zip(after)
+                        .all(|(before, after)| is_kept(before, after))
+            }
+            _ => before == after,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(garbage::config())]
+
+        #[test]
+        fn of_a_damaged_file_nothing_is_lost(Text(text) in files()) {
+            let (root, state) = state();
+            write(&state, &text);
+            state.snapshot().unwrap();
+            let record = Record::deserialize(foreign("b")).unwrap();
+            let updated = state.update(|records| {
+                records.extend([record]);
+                Ok(())
+            });
+            if let Err(err) = updated {
+                assert!(matches!(err, Error::NewerFile { .. }), "{err}");
+                assert_eq!(fs::read(state.dir.records_file()).unwrap(), text);
+                return Ok(());
+            }
+            let written = on_disk(&state);
+            let after = written["allocations"].as_array().unwrap();
+            assert!(after.iter().any(|record| record["lv_name"] == "b"));
+            let aside = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().path());
+            match Vec::from_iter(aside.filter(|path| path.to_string_lossy().contains("unreadable-"))).as_slice() {
+                [] => {
+                    let before: Value = serde_json::from_slice(&text).unwrap();
+                    for (key, value) in before.as_object().unwrap() {
+                        let kept = is_kept(value, &written[key]);
+                        assert!(kept || ["allocations", "version"].contains(&key.as_str()), "{key}");
+                    }
+                    for record in before["allocations"].as_array().into_iter().flatten() {
+                        assert!(after.iter().any(|after| is_kept(record, after)), "{record}");
+                    }
+                }
+                [aside] => {
+                    assert_eq!(fs::read(aside).unwrap(), text);
+                    assert_eq!(after.len(), 1);
+                }
+                more => panic!("set aside more than once: {more:?}"),
+            }
+        }
     }
 }

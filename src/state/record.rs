@@ -109,8 +109,9 @@ impl Record {
     pub(crate) fn owner(&self) -> Owner {
         Owner {
             pid: self.pid,
-            start_time: self.start_time,
-            boot: self.boot_id.as_deref().map(Owner::short_boot),
+            // Nothing starts with the kernel itself; `0` is what is written where it is not known.
+            start_time: self.start_time.filter(|&start| start != 0),
+            boot: self.boot_id.as_deref().and_then(Owner::short_boot),
             pid_ns: self.pid_ns,
             host: self.host.clone(),
             uid: self.uid,

@@ -332,3 +332,56 @@ fn forks(volumes: Session) {
     assert!(records.contains(&name), "the child gave its parent's volume back");
     assert_eq!(volumes.close().map_err(|err| err.chain()), Ok(()));
 }
+
+/// Forks a child that has the parent's lease open still, and ends when its standard input does.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn forks_a_child_that_stays() {
+    // SAFETY: the child makes system calls only.
+    match unsafe { nix::unistd::fork() }.unwrap() {
+        nix::unistd::ForkResult::Child => {
+            while nix::unistd::read(std::io::stdin(), &mut [0]).is_ok_and(|length| length > 0) {}
+            // SAFETY: leaves at once, without the test harness's own end.
+            unsafe { nix::libc::_exit(0) };
+        }
+        nix::unistd::ForkResult::Parent { .. } => wait_to_be_killed(),
+    }
+}
+
+/// Gives up root for good.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_as_nobody() {
+    let nobody = crate::scene::NOBODY;
+    nix::unistd::setgid(nobody.into()).unwrap();
+    nix::unistd::setuid(nobody.into()).unwrap();
+    wait_to_be_killed();
+}
+
+extern "C" fn end_this_thread(_: nix::libc::c_int) {
+    // SAFETY: a system call is allowed in a signal handler. It ends the thread, and not the process.
+    unsafe { nix::libc::syscall(nix::libc::SYS_exit, 0) };
+}
+
+/// Lives on in its test's thread, without the first one, which only waits for the test.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_without_its_first_thread() {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    let end = SigAction::new(
+        SigHandler::Handler(end_this_thread),
+        SaFlags::empty(),
+        SigSet::empty(),
+    );
+    let first = nix::unistd::getpid().as_raw();
+    assert_ne!(nix::unistd::gettid().as_raw(), first);
+    // SAFETY: the handler makes one system call. What the first thread has on its stack stays there.
+    unsafe {
+        sigaction(Signal::SIGUSR1, &end).unwrap();
+        nix::libc::syscall(nix::libc::SYS_tgkill, first, first, nix::libc::SIGUSR1);
+    }
+    wait_to_be_killed();
+}

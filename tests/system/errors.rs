@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
-use crate::scene::{Said, Say, Scene};
+use crate::scene::{NOBODY, Said, Say, Scene};
 
 #[test]
 fn a_pool_that_is_not_set_up_is_an_error_that_says_how_to_make_it() {
@@ -42,18 +42,20 @@ fn a_bad_keep_policy_is_an_error_before_anything_is_made() {
     assert!(!scene.state_dir().exists());
 }
 
-/// Runs an annotated test as another user, who may write to the scene.
+/// Runs an annotated test as another user, who may write to the scene, and whose the state is meanwhile.
 pub(crate) fn passes_as_nobody(scene: &Scene) -> Said {
-    let nobody = 65534;
     let program = scene.path("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     fs::set_permissions(scene.path(""), fs::Permissions::from_mode(0o777)).unwrap();
     let mut command = scene.program(&program);
     command
         .args(["--exact", "children::passes", "--ignored", "--nocapture"])
-        .uid(nobody)
-        .gid(nobody);
-    command.say()
+        .uid(NOBODY)
+        .gid(NOBODY);
+    scene.give_state_to(NOBODY);
+    let said = command.say();
+    scene.give_state_to(0);
+    said
 }
 
 #[test]
@@ -129,7 +131,11 @@ fn a_state_directory_that_cannot_be_made_is_named() {
         .env("KDEV_STATE_DIR", scene.path("file/state"))
         .say();
     assert_eq!(said.code, Some(101));
-    assert!(said.err.contains("file/state/leases"), "{}", said.err);
+    assert!(
+        said.err.contains("make the directory") && said.err.contains("file/state`"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]

@@ -6,9 +6,11 @@ mod children;
 mod command;
 mod embedded;
 mod errors;
+mod liveness;
 #[cfg(feature = "test-bed")]
 mod lvm;
 mod matrix;
+mod neighbours;
 mod scene;
 mod torture;
 mod watchdog;

@@ -1,10 +1,11 @@
 //! A state directory of a test's own, and the processes that the test lets loose on it.
 
 use std::env;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ use tempfile::TempDir;
 
 /// Long enough for a busy machine: nothing is measured by it, it ends a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A user who is not root, and has no rights of any kind.
+pub(crate) const NOBODY: u32 = 65534;
 
 pub(crate) struct Scene {
     dir: TempDir,
@@ -41,14 +45,24 @@ impl Scene {
 
     /// With `KERNELDEV_DEVICE_POOL` set to a name, whether there is such a pool or not.
     pub(crate) fn with_pool_named(pool: &str) -> Self {
-        Self {
-            pool: Some(pool.to_owned()),
-            ..Self::embedded()
-        }
+        let mut scene = Self::embedded();
+        scene.pool = Some(pool.to_owned());
+        scene
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
+    }
+
+    /// Makes the state directory, if there is one, and what is in it another user's.
+    pub(crate) fn give_state_to(&self, user: u32) {
+        if self.state_dir().exists() {
+            let owner = format!("{user}:{user}");
+            self.program("chown")
+                .args(["--recursive", &owner])
+                .arg(self.state_dir())
+                .good();
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -60,7 +74,7 @@ impl Scene {
         let mut command = Command::new(program.as_ref());
         for (name, _) in env::vars_os() {
             let name_text = name.to_string_lossy();
-            if ["NEXTEST", "KDEV_", "KERNELDEV_"]
+            if ["NEXTEST", "KDEV_", "KERNELDEV_", "SUDO_"]
                 .iter()
                 .any(|prefix| name_text.starts_with(prefix))
             {
@@ -84,6 +98,27 @@ impl Scene {
     pub(crate) fn kdev(&self, args: &[&str]) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_kdev"));
         command.args(args);
+        command
+    }
+
+    /// What `kdev pool status --json` says.
+    pub(crate) fn status(&self) -> Value {
+        let said = self.kdev(&["pool", "status", "--json"]).good();
+        serde_json::from_str(&said).expect("it is one JSON document")
+    }
+
+    /// What it says of one volume.
+    pub(crate) fn volume_status(&self, lv_name: &str) -> Value {
+        find_volume(&self.status(), lv_name)
+    }
+
+    /// The command `kdev`, as another user runs it, who may come as far as the scene's directory.
+    pub(crate) fn kdev_as_nobody(&self, args: &[&str]) -> Command {
+        let program = self.path("kdev");
+        fs::copy(env!("CARGO_BIN_EXE_kdev"), &program).unwrap();
+        fs::set_permissions(self.path(""), Permissions::from_mode(0o755)).unwrap();
+        let mut command = self.program(&program);
+        command.args(args).uid(NOBODY).gid(NOBODY);
         command
     }
 
@@ -202,6 +237,19 @@ impl Scene {
     }
 }
 
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // A test that failed may have been before its own cleanup. Its failure is what is reported.
+        if thread::panicking() {
+            // It may have made the state another user's, which root refuses.
+            let mut to_root = Command::new("chown");
+            to_root.args(["--recursive", "--no-dereference", "0:0"]);
+            let _ = to_root.arg(self.state_dir()).output();
+            let _ = self.kdev(&["pool", "cleanup", "--kept"]).output();
+        }
+    }
+}
+
 /// A child that is killed when the test ends, however it ends.
 pub(crate) struct Running {
     child: Child,
@@ -220,6 +268,11 @@ impl Running {
     /// Waits for its end.
     pub(crate) fn wait(mut self) {
         self.child.wait().unwrap();
+    }
+
+    /// Takes what was piped to it, which would be closed when it is waited for.
+    pub(crate) fn take_input(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     /// Ends it with SIGKILL, and waits for its end.
@@ -254,6 +307,16 @@ impl Drop for MountPoint {
         // A test that failed may have been before the mount.
         let _ = Command::new("umount").arg(&self.path).output();
     }
+}
+
+/// One volume of what `kdev pool status --json` says.
+pub(crate) fn find_volume(status: &Value, lv_name: &str) -> Value {
+    let pools = status["pools"].as_array().unwrap().iter();
+    let mut volumes = pools.flat_map(|pool| pool["volumes"].as_array().unwrap());
+    let found = volumes.find(|volume| volume["lv_name"] == lv_name);
+    found
+        .unwrap_or_else(|| panic!("no `{lv_name}` in {status}"))
+        .clone()
 }
 
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {

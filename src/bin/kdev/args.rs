@@ -29,6 +29,35 @@ pub(crate) enum Command {
     },
 }
 
+const STATUS_KEYS: &str = "\
+With --json: one document, {\"pools\": [POOL...]}. Every key is always there, and null if nobody
+knows. Later versions may add keys and verdicts.
+
+  POOL
+    name          the pool's name; `embedded` for loop devices
+    vg_name       its VG; null for loop devices
+    size_bytes    the VG's room in all
+    free_bytes    of that, what a new volume may take
+    trouble       why the VG cannot be looked at
+    foreign       names of LVs in the VG that are not ours
+    volumes       [VOLUME...]
+
+  VOLUME
+    lv_name       its name, by which `kdev pool cleanup --kept` takes it
+    path          the device
+    size_bytes    null until it is made
+    pool          the pool that it was taken from
+    pid           the process that it was made for
+    uid           the user whom that ran as
+    host          the machine, as eight hexadecimal digits
+    session       what the names of a test's volumes have in common
+    test          the test
+    allocated_at  the time, in UTC: 2025-11-15T10:30:45
+    age_seconds   how long ago that was
+    verdict       alive, dead, kept, unknown, removing, stuck or gone
+    why           why its owner is unknown, or who holds a stuck volume
+    kept          why it was kept: always, failed or asked";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum PoolCommand {
     /// Make a pool of a blank disk or partition
@@ -54,11 +83,16 @@ pub(crate) enum PoolCommand {
     /// Show each pool's room and volumes, and what is known of their owners
     ///
     /// Verdicts: alive; dead (the next cleanup removes it); kept; unknown (nothing proves its owner
-    /// dead, so it is left alone); stuck (dead, but something holds it); gone (only a record is left).
+    /// dead, so it is left alone); removing (somebody is at it); stuck (dead, but something holds it);
+    /// gone (only a record is left).
+    #[command(after_long_help = STATUS_KEYS)]
     Status {
         /// Only this pool; `embedded` for loop devices
         #[arg(long)]
         pool: Option<String>,
+        /// One JSON document, for programs; `--help` tells its keys
+        #[arg(long)]
+        json: bool,
     },
     /// Remove what dead processes left behind
     ///

@@ -1,6 +1,7 @@
 //! The command `kdev`: sets device pools up, shows them, cleans them, takes them down.
 
 mod args;
+mod json;
 mod table;
 
 use std::io::{self, ErrorKind, Write};
@@ -73,7 +74,13 @@ fn run(command: PoolCommand, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
             )
         }
         PoolCommand::List => list(&pools)?,
-        PoolCommand::Status { pool } => status(&pools.status(pool.as_deref())?),
+        PoolCommand::Status { pool, json } => {
+            let found = pools.status(pool.as_deref())?;
+            match json {
+                true => json::status(&found),
+                false => status(&found),
+            }
+        }
         PoolCommand::Cleanup { pool, kept, names } => {
             let which = match (kept, names.is_empty()) {
                 (false, _) => Kept::Stay,

@@ -1,0 +1,90 @@
+//! What `kdev pool status --json` prints. The keys are a promise: programs read them.
+
+use kdev_volumes::Bytes;
+use kdev_volumes::pools::{PoolStatus, VolumeStatus};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    pools: Vec<Pool<'a>>,
+}
+
+#[derive(Serialize)]
+struct Pool<'a> {
+    name: &'a str,
+    vg_name: Option<&'a str>,
+    size_bytes: Option<u64>,
+    free_bytes: Option<u64>,
+    trouble: Option<&'a str>,
+    foreign: &'a [String],
+    volumes: Vec<Volume<'a>>,
+}
+
+#[derive(Serialize)]
+struct Volume<'a> {
+    lv_name: &'a str,
+    /// JSON has text only; what is none is shown as well as it can be.
+    path: String,
+    size_bytes: Option<u64>,
+    pool: &'a str,
+    pid: u32,
+    uid: Option<u32>,
+    host: Option<&'a str>,
+    session: &'a str,
+    test: Option<&'a str>,
+    allocated_at: Option<&'a str>,
+    age_seconds: Option<u64>,
+    verdict: &'a str,
+    why: Option<&'a str>,
+    kept: Option<&'a str>,
+}
+
+/// Writes the status of pools as one JSON document.
+pub(crate) fn status(pools: &[PoolStatus]) -> String {
+    let document = Document {
+        pools: pools.iter().map(Pool::from).collect(),
+    };
+    let text = serde_json::to_string_pretty(&document).expect("it has string keys and plain values only");
+    text + "\n"
+}
+
+impl<'a> From<&'a PoolStatus> for Pool<'a> {
+    fn from(status: &'a PoolStatus) -> Self {
+        let room = status.room.as_ref();
+        Self {
+            name: &status.name,
+            vg_name: status.vg_name.as_deref(),
+            size_bytes: room.map(|(size, _)| size.get()),
+            free_bytes: room.map(|(_, free)| free.get()),
+            trouble: status.trouble.as_deref(),
+            foreign: &status.foreign,
+            volumes: status
+                .volumes
+                .iter()
+                .map(|volume| Volume::new(volume, &status.name))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> Volume<'a> {
+    /// `pool` is where the volume was found; its record knows better where it came from.
+    fn new(status: &'a VolumeStatus, pool: &'a str) -> Self {
+        Self {
+            lv_name: &status.lv_name,
+            path: status.path.display().to_string(),
+            size_bytes: status.size.map(Bytes::get),
+            pool: status.pool.as_deref().unwrap_or(pool),
+            pid: status.pid,
+            uid: status.uid,
+            host: status.host.as_deref(),
+            session: &status.session,
+            test: status.test.as_deref(),
+            allocated_at: status.allocated_at.as_deref(),
+            age_seconds: status.age.map(|age| age.as_secs()),
+            verdict: status.verdict,
+            why: status.why.as_deref(),
+            kept: status.kept.as_deref(),
+        }
+    }
+}
