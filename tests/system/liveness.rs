@@ -117,6 +117,27 @@ fn a_process_that_runs_is_alive_with_and_without_its_lease() {
 }
 
 #[test]
+fn what_somebody_is_removing_is_said_to_be() {
+    let scene = Scene::embedded();
+    let child = scene.start("waits");
+    let watched = Watched::new(&scene);
+    watched.write("phase", "removing");
+    assert_eq!(watched.verdict(), "removing", "by its owner");
+    child.kill();
+    assert_eq!(watched.verdict(), "dead", "nobody is at it any more");
+    let mut reaper = Command::new("flock")
+        .args(["--shared", watched.lease.to_str().unwrap(), "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("a reaper has the lease too", || watched.verdict() == "removing");
+    drop(reaper.stdin.take());
+    reaper.wait().unwrap();
+    end_of(&scene, watched);
+}
+
+#[test]
 fn a_zombie_is_dead() {
     let scene = Scene::embedded();
     let child = scene.start("waits");

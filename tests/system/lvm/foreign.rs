@@ -1,7 +1,9 @@
 //! What is not ours survives everything.
 
+use std::fs;
+
 use crate::lvm::disk::{Disk, Pool, run};
-use crate::scene::Say;
+use crate::scene::{Say, Scene};
 
 #[test]
 fn a_foreign_lv_and_a_foreign_vg_survive_everything() {
@@ -111,4 +113,35 @@ fn a_vg_that_has_grown_over_another_disk_is_not_taken_down() {
         said.err
     );
     run("vgs", &[&pool.vg]);
+}
+
+/// As when root and a user of sudo have the same pool, each with a state directory of their own.
+#[test]
+fn two_state_directories_on_one_vg_judge_each_others_volumes_right() {
+    let pool = Pool::new(256);
+    let other = Scene::with_pool_named(&pool.name);
+    other.kdev(&["pool", "cleanup"]).good();
+    let file = "device-pool.json";
+    fs::copy(pool.state_dir().join(file), other.state_dir().join(file)).unwrap();
+
+    let child = pool.start("waits");
+    let held = pool.lvs();
+    let status = other.kdev(&["pool", "status"]).good();
+    assert!(
+        status.contains(&held[0]) && status.contains(" alive "),
+        "{status}"
+    );
+    other.child("passes").good();
+    let cleaned = other.kdev(&["pool", "cleanup", "--kept"]).good();
+    assert_eq!(cleaned, "nothing to clean up\n");
+    assert_eq!(pool.lvs(), held);
+    other.assert_no_trace();
+
+    child.kill();
+    let cleaned = other.kdev(&["pool", "cleanup"]).good();
+    assert_eq!(cleaned, format!("removed {}\n", held[0]));
+    other.assert_no_trace();
+    let cleaned = pool.kdev(&["pool", "cleanup"]).good();
+    assert!(cleaned.starts_with("dropped the record of kdev-"), "{cleaned}");
+    pool.assert_no_trace();
 }
