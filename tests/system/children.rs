@@ -144,6 +144,18 @@ fn has_no_child_to_wait_for() {
     fs::write(env::var_os("CHILD_READY").unwrap(), "").unwrap();
 }
 
+/// Its first child is to be the first process of another pid namespace, and its volumes come before it.
+#[test]
+#[ignore = "started by other tests"]
+fn takes_its_children_elsewhere() {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID).unwrap();
+    let spec = Spec::new([VolumeSpec::new("test", "16M".parse().unwrap()).unwrap()]).unwrap();
+    let session = Pool::from_env().unwrap().allocate(&spec).unwrap();
+    let first = Command::new("sh").args(["-c", "echo $$"]).output().unwrap();
+    assert_eq!(first.stdout, b"1\n", "the namespace is the test's own");
+    session.close().unwrap();
+}
+
 /// Writes its own name all over its volumes, and looks whether it is still there.
 #[test]
 #[ignore = "started by other tests"]
@@ -298,6 +310,14 @@ fn wants_too_much() {
 #[ignore = "started by other tests"]
 fn wants_too_much_and_should_panic() {
     panic!("got two terabytes");
+}
+
+/// Keeps its volume by its own decision.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn keeps(test: Volume) -> kdev_volumes::Result<()> {
+    test.keep()
 }
 
 /// Keeps one of its volumes by its own decision.

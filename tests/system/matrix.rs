@@ -94,6 +94,8 @@ pub(crate) fn is_kept_or_gone(scene: &Scene, place: &str, volumes: &dyn Fn() -> 
         let all_kept = scene.records().iter().all(|record| record["kept"].is_string());
         all_kept && on_record() == volumes()
     });
+    let said = scene.child("passes").say();
+    assert_eq!(said.code, Some(0), "after dying at `{place}`: {}", said.err);
     scene.kdev(&["pool", "cleanup", "--kept"]).good();
     assert!(volumes().is_empty(), "after dying at `{place}`");
     scene.assert_no_trace();
@@ -143,23 +145,24 @@ fn a_session_that_dies_anywhere_comes_to_nothing() {
 
 #[test]
 fn a_session_whose_keeping_dies_anywhere_is_kept_or_gone() {
-    let scene = Scene::embedded();
-    let places = Matrix {
-        scene: &scene,
-        prepare: &|| {},
-        command: &|| {
-            let mut child = scene.child("passes_with_two");
-            child.env("KDEV_KEEP", "always");
-            child
-        },
-        known: 0,
-        check: &|place| is_kept_or_gone(&scene, place, &|| attached(&scene)),
+    for (name, keep, kept) in [("passes_with_two", "always", 2), ("keeps", "never", 1)] {
+        let scene = Scene::embedded();
+        let places = Matrix {
+            scene: &scene,
+            prepare: &|| {},
+            command: &|| {
+                let mut child = scene.child(name);
+                child.env("KDEV_KEEP", keep);
+                child
+            },
+            known: 0,
+            check: &|place| is_kept_or_gone(&scene, place, &|| attached(&scene)),
+        }
+        .run();
+        assert_passed(&places, &["file replaced", "loop device kept"]);
+        let kept_here = places.iter().filter(|place| *place == "loop device kept");
+        assert_eq!(kept_here.count(), kept, "{places:#?}");
     }
-    .run();
-    assert_passed(
-        &places,
-        &["file replaced", "loop device kept", "loop device kept"],
-    );
 }
 
 #[test]

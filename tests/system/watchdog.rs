@@ -164,3 +164,11 @@ fn a_kept_device_is_found_again_by_its_lease_when_the_records_are_lost() {
     scene.kdev(&["pool", "cleanup", "--kept"]).good();
     scene.assert_no_trace();
 }
+
+#[test]
+fn it_does_not_take_the_first_place_in_a_pid_namespace() {
+    let scene = Scene::embedded().with_watchdogs();
+    scene.child("takes_its_children_elsewhere").good();
+    assert!(scene.watchdogs().is_empty());
+    scene.assert_no_trace();
+}

@@ -38,17 +38,12 @@ fn a_session_that_dies_anywhere_comes_to_nothing() {
 #[test]
 fn a_session_whose_keeping_dies_anywhere_is_kept_or_gone() {
     let pool = Pool::new(128);
-    let child = || {
-        let mut child = pool.child("passes");
-        child.env("KDEV_KEEP", "always");
-        child
-    };
-    // Until the volume is there and on record it makes no difference that it is to be kept.
+    // Until the volume is there and on record it makes no difference that it will be kept.
     let before = 10;
     let places = Matrix {
         scene: &pool,
         prepare: &|| {},
-        command: &child,
+        command: &|| pool.child("keeps"),
         known: before,
         check: &|place| is_kept_or_gone(&pool, place, &|| pool.lvs()),
     }
@@ -57,6 +52,36 @@ fn a_session_whose_keeping_dies_anywhere_is_kept_or_gone() {
     assert_passed(
         &places[before..],
         &["file replaced", "begun: lvm lvchange", "done: lvm lvchange"],
+    );
+}
+
+#[test]
+fn a_session_that_is_to_be_kept_and_dies_anywhere_is_kept_or_gone() {
+    let pool = Pool::new(128);
+    let places = Matrix {
+        scene: &pool,
+        prepare: &|| {},
+        command: &|| {
+            let mut child = pool.child("passes");
+            child.env("KDEV_KEEP", "always");
+            child
+        },
+        known: 0,
+        check: &|place| is_kept_or_gone(&pool, place, &|| pool.lvs()),
+    }
+    .run();
+    assert_passed(
+        &places,
+        &[
+            "file replaced",
+            "--addtag kdev.kept",
+            "file replaced",
+            "file replaced",
+        ],
+    );
+    assert!(
+        !places.iter().any(|place| place.contains("lvchange")),
+        "it was marked when it was made: {places:#?}"
     );
 }
 
