@@ -3,11 +3,13 @@
 
 use std::env;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use kdev_volumes::{Bytes, Pool, Spec, VolumeSpec, kdev_volumes};
+use kdev_volumes::{Bytes, Pool, Session, Spec, VolumeSpec, kdev_volumes};
 
 const VOLUME: Bytes = Bytes::new(64 << 20);
 
@@ -22,11 +24,17 @@ fn main() {
             compare("loop", 1, 21);
             compare("loop", 7, 21);
             constructor();
+            watchdog("loop", 51);
+            killed("loop", 21);
         }
         Some("lvm") => {
             compare("lvm", 1, 7);
             compare("lvm", 7, 7);
+            watchdog("lvm", 7);
+            killed("lvm", 11);
         }
+        Some("once") => drop(session()),
+        Some("holds") => hold(),
         Some("nothing") => {}
         // `cargo bench` and `cargo test --benches` come without one of these words.
         _ => eprintln!("run this by `make bench`"),
@@ -63,9 +71,7 @@ fn compare(kind: &str, count: usize, pairs: usize) {
     let (mut ours, mut naive) = (Vec::new(), Vec::new());
     for _ in 0..pairs {
         ours.push(timed(|| {
-            pool.allocate(&spec)
-                .and_then(kdev_volumes::Session::close)
-                .expect("a session");
+            pool.allocate(&spec).and_then(Session::close).expect("a session");
         }));
         naive.push(timed(|| {
             let status = Command::new(&script)
@@ -80,6 +86,83 @@ fn compare(kind: &str, count: usize, pairs: usize) {
         "{kind}, {count} of {VOLUME}, allocate and release: {}; naive {}; {ratio:.2} times faster",
         told(ours),
         told(naive)
+    );
+}
+
+fn session() -> Session {
+    Pool::from_env()
+        .and_then(|pool| pool.allocate(&spec(1)))
+        .expect("a session")
+}
+
+/// Tells its parent the name of a volume, and waits to be killed.
+fn hold() -> ! {
+    let session = session();
+    println!("{}", session.volumes()[0].path().display());
+    loop {
+        thread::park();
+    }
+}
+
+fn myself(verb: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(verb).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// What a process that takes one session has to pay for its watchdog.
+fn watchdog(kind: &str, pairs: usize) {
+    let run = |watchdog: &str| {
+        let mut command = myself("once");
+        command.env("KDEV_WATCHDOG", watchdog);
+        timed(|| assert!(command.status().expect("this program").success()))
+    };
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..pairs {
+        with.push(run("on"));
+        without.push(run("off"));
+    }
+    let (with, without) = (spread(with), spread(without));
+    println!(
+        "watchdog, {kind}: a process with one session {}; without a watchdog {}",
+        told(with),
+        told(without)
+    );
+}
+
+/// How long volumes outlive a process that is killed.
+fn killed(kind: &str, times: usize) {
+    let mut outlived = Vec::new();
+    for _ in 0..times {
+        let mut child = myself("holds")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program");
+        let mut device = String::new();
+        let output = child.stdout.take().expect("it is piped");
+        BufReader::new(output).read_line(&mut device).expect("a device");
+        let device = Path::new(device.trim());
+        let backing = Path::new("/sys/block")
+            .join(device.file_name().expect("a device"))
+            .join("loop/backing_file");
+        outlived.push(timed(|| {
+            child
+                .kill()
+                .and_then(|()| child.wait())
+                .expect("a process to kill");
+            // A loop device's node stays when the device is detached.
+            while if kind == "loop" {
+                backing.exists()
+            } else {
+                device.exists()
+            } {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }));
+    }
+    println!(
+        "killed, {kind}: from SIGKILL until the volume is gone {}",
+        told(spread(outlived))
     );
 }
 

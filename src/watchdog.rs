@@ -192,6 +192,8 @@ fn serve(owner: &OsString) -> Result<()> {
         // SAFETY: to ignore a signal runs no code.
         let _ = unsafe { signal(of, SigHandler::SigIgn) };
     }
+    // For people who look at the list of processes.
+    let _ = nix::sys::prctl::set_name(c"kdev-watchdog");
     // The owner waits for this process, and learns that its watchdog is in place; that one is a
     // grandchild, and soon the first process's.
     // SAFETY: this process is in its constructor and has started no thread.
@@ -202,8 +204,6 @@ fn serve(owner: &OsString) -> Result<()> {
     }
     // Not even a terminal that is closed is to end it. It is no leader of a group, so this works.
     let _ = setsid();
-    // For people who look at the list of processes.
-    let _ = nix::sys::prctl::set_name(c"kdev-watchdog");
     wait_for_death();
     reap::reap_owner(&state, &owner)
 }

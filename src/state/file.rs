@@ -93,7 +93,11 @@ impl State {
             Loaded::Newer(version, _) => Err(Error::NewerFile { file, version }),
             Loaded::Bad(why) => {
                 let aside = file.with_file_name(format!("lv-state.json.unreadable-{}", clock::stamp()));
-                fs::rename(&file, &aside).map_err(|err| Error::io("set aside", &file, err))?;
+                match fs::rename(&file, &aside) {
+                    // Whoever damaged it has removed it by now.
+                    Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Records::default()),
+                    done => done.map_err(|err| Error::io("set aside", &file, err))?,
+                }
                 eprintln!(
                     "kdev: `{}` cannot be read ({why}); it is now `{}`, and `kdev pool cleanup` finds its volumes by their tags",
                     file.display(),

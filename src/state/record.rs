@@ -214,3 +214,31 @@ impl NewRecords<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::asked("active", Some("asked"), true)]
+    #[case::not_asked("active", None, false)]
+    #[case::no_test_ever_had_it("creating", Some("always"), false)]
+    #[case::its_test_passed("removing", Some("failed"), false)]
+    fn what_a_test_had_is_kept_until_it_is_given_back(
+        #[case] phase: &str,
+        #[case] kept: Option<&str>,
+        #[case] is_kept: bool,
+    ) {
+        let record: Record = serde_json::from_value(json!({
+            "lv_path": "/dev/vg/a", "lv_name": "a", "pool_name": "default", "vg_name": "vg",
+            "volume_spec": {"name": "test", "size": "10G"},
+            "pid": 1, "allocated_at": "2025-11-15T10:30:45", "session_id": "session-a3f9d2",
+            "phase": phase, "kept": kept,
+        }))
+        .unwrap();
+        assert_eq!(record.is_kept(), is_kept);
+    }
+}
