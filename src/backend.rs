@@ -1,10 +1,10 @@
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
 
 use crate::error::Result;
-use crate::holders::{holders, standing_on};
+use crate::holders::{holders, is_claimed};
 use crate::lease::Lease;
 use crate::loops::{self, LoopDevice, LoopDir};
 use crate::lvm::{Group, Lv, Mapped, NewLv};
@@ -107,11 +107,13 @@ impl Backend {
         // What something stands on could not be removed, and LVM would not remove the others either.
         let mut left = Vec::new();
         let mut free = Vec::new();
-        let paths: Vec<&Path> = volumes.iter().map(|volume| volume.path.as_path()).collect();
-        for (volume, standing) in volumes.iter().zip(standing_on(&paths)) {
-            match standing.is_empty() {
-                true => free.push(volume),
-                false => left.push(Leftover::new(volume, standing.join(", "))),
+        for volume in volumes {
+            match is_claimed(&volume.path) {
+                true => left.push(leftover(
+                    volume,
+                    "something stands on it that cannot be seen".into(),
+                )),
+                false => free.push(volume),
             }
         }
         if free.is_empty() {

@@ -1,8 +1,11 @@
 //! Who keeps a block device from being removed, told for people.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use nix::libc;
 
 use crate::mounts::{Mount, block_device, mounts_of, pids};
 use crate::stacked::{Layer, names_in, stacked_on, swap_on};
@@ -39,6 +42,16 @@ pub(crate) fn holders(device: &Path) -> Vec<String> {
         }
     }
     found.into_iter().collect()
+}
+
+/// Asks the kernel whether something stands on a device: a mount in any namespace, swap, RAID, another
+/// device of device-mapper. All these have it open exclusively, but not a loop device.
+pub(crate) fn is_claimed(device: &Path) -> bool {
+    let alone = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_EXCL | libc::O_NONBLOCK)
+        .open(device);
+    alone.is_err_and(|err| err.raw_os_error() == Some(libc::EBUSY))
 }
 
 /// Tells of each device what stands on it, and will not go away by itself as an open file does.

@@ -104,7 +104,12 @@ pub(crate) fn mount_in_use_is_stuck(scene: &Scene) {
         "{record}"
     );
     let status = scene.kdev(&["pool", "status"]).good();
-    assert!(status.contains(&format!("stuck ({mounted}")), "{status}");
+    assert!(
+        status.contains("stuck (") && status.contains(&mounted),
+        "{status}"
+    );
+    let user_is_named = format!("in use by sleep (pid {})", user.0.id());
+    assert!(status.contains(&user_is_named), "{status}");
     assert!(is_mounted(&point.path));
 
     // A process that starts does not try again at once; a cleanup does.

@@ -53,6 +53,16 @@ fn the_kernel_takes_a_killed_tests_devices_back() {
 }
 
 #[test]
+fn a_process_that_starts_finds_what_no_record_tells_of() {
+    let scene = Scene::embedded();
+    scene.start("waits").kill();
+    fs::remove_file(scene.state_dir().join("lv-state.json")).unwrap();
+    assert_eq!(scene.leases().len(), 1);
+    scene.child("passes").good();
+    scene.assert_no_trace();
+}
+
+#[test]
 fn a_live_tests_devices_are_left_alone() {
     let scene = Scene::embedded();
     let child = scene.start("waits");

@@ -61,6 +61,16 @@ fn a_live_tests_volumes_are_left_alone_with_records_and_without() {
 }
 
 #[test]
+fn a_process_that_starts_finds_what_no_record_tells_of() {
+    let pool = Pool::new(128);
+    pool.start("waits").kill();
+    pool.forget_the_records();
+    let said = pool.child("passes").say();
+    assert!(said.err.contains("kdev: removed 1 volume"), "{}", said.err);
+    pool.assert_no_trace();
+}
+
+#[test]
 fn without_records_the_tags_tell_who_is_dead() {
     for damage in ["missing", "empty", "garbage"] {
         let pool = Pool::new(256);
