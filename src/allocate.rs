@@ -78,6 +78,7 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
             lv_name: tag.session.lv_name(pool.lv_prefix(), volume.name()),
             path: PathBuf::new(),
             size,
+            uuid: None,
         })
         .collect();
     let kept = request.keep.if_it_dies();

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
@@ -24,6 +25,8 @@ pub(crate) struct Named {
     pub(crate) lv_name: String,
     pub(crate) path: PathBuf,
     pub(crate) size: Bytes,
+    /// Of an LV that is known to be there.
+    pub(crate) uuid: Option<String>,
 }
 
 /// A volume that was made.
@@ -108,7 +111,12 @@ impl Backend {
         let mut left = Vec::new();
         let mut free = Vec::new();
         for volume in volumes {
-            match is_claimed(&volume.path) {
+            // Another volume may have the loop device by now.
+            let may_be_there = match self {
+                Self::Lvm(_) => true,
+                Self::Loop(_) => loops::is_attached(&volume.path, &volume.lv_name)?,
+            };
+            match may_be_there && is_claimed(&volume.path) {
                 true => left.push(leftover(
                     volume,
                     "something stands on it that cannot be seen".into(),
@@ -124,6 +132,19 @@ impl Backend {
             Self::Loop(_) => detach_loops(&free, &mut left)?,
         }
         Ok(left)
+    }
+
+    /// Holds a volume open, if it is there and is still the one that is meant: as long as this file is
+    /// open, its device number cannot become another's.
+    pub(crate) fn pin(&self, volume: &Named) -> Option<File> {
+        match self {
+            Self::Lvm(group) => {
+                let mapped = group.mapped(&volume.lv_name)?;
+                let is_meant = volume.uuid.as_ref() == Some(&mapped.uuid);
+                is_meant.then(|| mapped.pin())?
+            }
+            Self::Loop(_) => loops::pin(&volume.path, &volume.lv_name),
+        }
     }
 
     /// Makes sure that volumes stay when this process is gone. An LV says so itself, should the records
@@ -172,8 +193,10 @@ fn look_up(group: &Group, wanted: &[Named]) -> Result<Vec<Made>> {
 /// left then is tried one by one.
 fn remove_lvs(group: &Group, volumes: &[&Named], tag: &OwnerTag) -> Result<Vec<Leftover>> {
     let is_left = |volume: &&Named, lvs: &[Lv]| {
+        // Also if its tag says more, or something else, of the owner than we know.
+        let is_of_session = |lv: &Lv| lv.owner().is_some_and(|owner| owner.session == tag.session);
         lvs.iter()
-            .any(|lv| lv.name == volume.lv_name && lv.owner().as_ref() == Some(tag))
+            .any(|lv| lv.name == volume.lv_name && is_of_session(lv))
     };
     let names: Vec<&str> = volumes.iter().map(|volume| volume.lv_name.as_str()).collect();
     let mapped: Vec<Option<Mapped>> = names.iter().map(|name| group.mapped(name)).collect();

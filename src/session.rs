@@ -41,6 +41,7 @@ impl Session {
                     lv_name: made.lv_name.clone(),
                     path: made.path.clone(),
                     size: made.size,
+                    uuid: made.uuid.clone(),
                 };
                 ((*name).to_owned(), volume)
             })

@@ -1,12 +1,14 @@
 //! Takes away what the dead left standing on their volumes.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::command::Invocation;
 use crate::error::Result;
 use crate::fault;
-use crate::loops;
+use crate::loops::{self, PinnedLoop};
 use crate::lvm;
 use crate::mounts::{mounts_of, unmount};
 use crate::stacked::{Layer, Stacked, stacked_on, swap_on};
@@ -16,16 +18,50 @@ const DEPTH: usize = 16;
 
 /// Unmounts, detaches and switches off what stands on these devices, and on nothing but them.
 ///
+/// They have to be held open meanwhile: a device that goes leaves its number to another, and what
+/// stands on that is somebody else's. For the same reason what is found on them is held open here.
+///
 /// Nothing that a process uses is taken from it: the kernel refuses that here, and it stays. So does
-/// what stands on others' devices too. Returns whether anything was taken away.
-pub(crate) fn clear(volumes: &BTreeSet<u64>) -> bool {
-    let mut cleared = false;
-    let tower = tower(volumes, stacked_on);
-    for upper in tower.iter().rev() {
-        cleared |= clear_devices(&BTreeSet::from([upper.device]));
-        cleared |= take_down(upper);
+/// what stands on others' devices too.
+pub(crate) fn clear(volumes: &[File]) {
+    let numbers: BTreeSet<u64> = volumes
+        .iter()
+        .filter_map(|volume| Some(volume.metadata().ok()?.rdev()))
+        .collect();
+    if numbers.is_empty() {
+        return;
     }
-    clear_devices(volumes) || cleared
+    let tower: Vec<(Stacked, Pin)> = tower(&numbers, stacked_on)
+        .into_iter()
+        .filter_map(|upper| {
+            let pin = pin(&upper)?;
+            Some((upper, pin))
+        })
+        .collect();
+    for (upper, pin) in tower.into_iter().rev() {
+        clear_devices(&BTreeSet::from([upper.device]));
+        take_down(&upper, pin);
+    }
+    clear_devices(&numbers);
+}
+
+/// What holds a stacked device open.
+enum Pin {
+    Loop(PinnedLoop),
+    Mapper(File),
+}
+
+fn pin(upper: &Stacked) -> Option<Pin> {
+    let below = *upper.below.first()?;
+    match upper.kind {
+        Layer::Loop => loops::pin_over(&upper.path, below).map(Pin::Loop),
+        Layer::Mapper(_) => {
+            let file = File::open(&upper.path).ok()?;
+            let is_still_there = stacked_on(below).contains(upper);
+            is_still_there.then_some(Pin::Mapper(file))
+        }
+        Layer::Lvm | Layer::Other => None,
+    }
 }
 
 /// Finds what stands on the devices and on nothing else, the lower before the upper.
@@ -48,26 +84,21 @@ fn tower(volumes: &BTreeSet<u64>, stacked_on: impl Fn(u64) -> Vec<Stacked>) -> V
     tower
 }
 
-fn clear_devices(devices: &BTreeSet<u64>) -> bool {
-    let mut cleared = false;
+fn clear_devices(devices: &BTreeSet<u64>) {
     // A mount that others hold busy may be free when those have gone, and an unmount here may have
     // reached another namespace: so once more as long as it helps.
-    loop {
-        let undone = mounts_of(devices)
-            .iter()
-            .filter(|mount| unmount(mount).is_ok())
-            .count();
-        if undone == 0 {
-            break;
-        }
+    while unmount_what_can_be(devices) > 0 {
         fault::point("unmounted");
-        cleared = true;
     }
     for path in devices.iter().filter_map(|&device| swap_on(device)) {
         // What cannot be done shows by what stands there still, and is told then.
-        cleared |= switch_off_swap(&path).is_ok();
+        let _ = switch_off_swap(&path);
     }
-    cleared
+}
+
+fn unmount_what_can_be(devices: &BTreeSet<u64>) -> usize {
+    let mounts = mounts_of(devices);
+    mounts.iter().filter(|mount| unmount(mount).is_ok()).count()
 }
 
 fn switch_off_swap(path: &Path) -> Result<()> {
@@ -75,17 +106,19 @@ fn switch_off_swap(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn take_down(upper: &Stacked) -> bool {
-    let gone = match &upper.kind {
-        Layer::Loop => upper
-            .below
-            .iter()
-            .all(|&device| loops::detach_over(&upper.path, device).is_ok()),
-        Layer::Mapper(name) => lvm::unmap(name).is_ok(),
-        Layer::Lvm | Layer::Other => false,
-    };
+fn take_down(upper: &Stacked, pin: Pin) {
+    // As above: what cannot be taken down is found and told by whoever tries to remove the volume.
+    match (pin, &upper.kind) {
+        (Pin::Loop(pinned), _) => {
+            let _ = pinned.detach();
+        }
+        (Pin::Mapper(file), Layer::Mapper(name)) => {
+            drop(file);
+            let _ = lvm::unmap(name);
+        }
+        (Pin::Mapper(_), _) => {}
+    }
     fault::point("took down a stacked device");
-    gone
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The loop devices that are attached, ours or not, as the kernel shows them.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use kdev_volumes_spec::Bytes;
 
-use crate::error::{Error, Result};
 use crate::loops::ioctl::{self, LO_FLAGS_AUTOCLEAR, LoopInfo};
 
 /// A loop device to which a file is attached.
@@ -43,13 +43,21 @@ pub(crate) fn over(device: u64) -> impl Iterator<Item = PathBuf> {
         .map(|(path, _)| path)
 }
 
-/// Detaches a loop device if it is still over that device and nobody has it open.
-pub(crate) fn detach_over(path: &Path, device: u64) -> Result<()> {
-    let failed = |err| Error::io("detach", path, err);
-    let file = File::open(path).map_err(failed)?;
-    match ioctl::status(&file).map_err(failed)? {
-        Some(info) if info.is_over(device) => ioctl::clear(&file).map_err(failed),
-        _ => Ok(()),
+/// A loop device that is held open, so that it stays over what it is over.
+#[derive(Debug)]
+pub(crate) struct PinnedLoop(File);
+
+/// Holds a loop device open, if it is still over that device.
+pub(crate) fn pin_over(path: &Path, device: u64) -> Option<PinnedLoop> {
+    let file = File::open(path).ok()?;
+    let is_over = ioctl::status(&file).ok()??.is_over(device);
+    is_over.then_some(PinnedLoop(file))
+}
+
+impl PinnedLoop {
+    /// Detaches it, unless somebody else has it open.
+    pub(crate) fn detach(self) -> io::Result<()> {
+        ioctl::clear(&self.0)
     }
 }
 

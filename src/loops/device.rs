@@ -87,6 +87,11 @@ pub(crate) fn is_attached(path: &Path, name: &str) -> Result<bool> {
     Ok(open_attached(path, name)?.is_some())
 }
 
+/// Holds a loop device open, if it is there and was attached under `name`. It is not detached meanwhile.
+pub(crate) fn pin(path: &Path, name: &str) -> Option<File> {
+    open_attached(path, name).ok()?
+}
+
 /// Opens a loop device; `None` unless it was attached under `name`.
 fn open_attached(path: &Path, name: &str) -> Result<Option<File>> {
     let failed = |err| Error::io("look at the loop device", path, err);

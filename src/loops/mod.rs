@@ -4,5 +4,5 @@ mod attached;
 mod device;
 mod ioctl;
 
-pub(crate) use attached::{Attached, attached, detach_over, over};
-pub(crate) use device::{LoopDevice, LoopDir, detach, is_attached};
+pub(crate) use attached::{Attached, PinnedLoop, attached, over, pin_over};
+pub(crate) use device::{LoopDevice, LoopDir, detach, is_attached, pin};

@@ -1,10 +1,12 @@
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use kdev_volumes_spec::Bytes;
 
 use crate::command::Invocation;
 use crate::error::Result;
+use crate::mounts::text_of;
 
 /// An LV that is active, as the kernel has it: known without asking LVM, which takes longer to start
 /// than to answer.
@@ -41,6 +43,14 @@ impl Mapped {
             dir,
             kernel_uuid,
         })
+    }
+
+    /// Holds the device open, if it is still this one.
+    pub(crate) fn pin(&self) -> Option<File> {
+        let file = File::open(&self.path).ok()?;
+        let number = text_of(file.metadata().ok()?.rdev());
+        let uuid = read(&Path::new("/sys/dev/block").join(number).join("dm/uuid"))?;
+        (uuid == self.kernel_uuid).then_some(file)
     }
 
     /// Tells whether the kernel has it no more.

@@ -9,7 +9,7 @@ use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::here::Here;
 use crate::lease::Lease;
-use crate::liveness::{LeaseState, liveness};
+use crate::liveness::{LeaseState, Liveness, liveness};
 use crate::loops::{self, Attached, LoopDir};
 use crate::lvm::{Group, Listing, Lv, Room};
 use crate::owner::OwnerTag;
@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) lv_name: String,
     pub(crate) path: PathBuf,
     pub(crate) size: Option<Bytes>,
+    /// An LV's, as the VG has it.
+    pub(crate) uuid: Option<String>,
     pub(crate) kind: Kind,
     pub(crate) vg_name: String,
     pub(crate) tag: OwnerTag,
@@ -90,18 +92,6 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
     // Records first: a session that is made meanwhile then shows as an LV without a record, whose tag
     // and lease say that its owner lives. The other way round it would be a record without an LV.
     let records = state.snapshot()?;
-    let mut lvs = Vec::new();
-    for vg_name in &places.vgs {
-        match Group::open(vg_name).and_then(|(group, room)| Ok((group.listing()?, group, room))) {
-            Ok((Listing { volumes, wedged }, group, room)) => {
-                lvs.extend(volumes.into_iter().map(|lv| (vg_name.clone(), lv)));
-                let wedged = wedged.into_iter().map(|part| (group.clone(), part));
-                survey.wedged.extend(wedged);
-                survey.backends.groups.insert(vg_name.clone(), (group, room));
-            }
-            Err(err) => survey.unseen.push((vg_name.clone(), err)),
-        }
-    }
     let wanted = |record: &&Record| match record.kind {
         Kind::Loop => places.loops,
         Kind::Lvm => places.vgs.contains(&record.vg_name),
@@ -114,9 +104,31 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
             .map(|(session, lease)| (session, (LeaseState::Free, Some(lease))))
             .collect(),
     };
-    for record in records.iter().filter(wanted) {
-        // A record whose name is not of our form is not ours to judge.
-        let Some(session) = record.session() else { continue };
+    // Judged before the look at LVM. An owner that dies between the two while LVM makes its volume
+    // would else be dead, and have nothing.
+    let judged: Vec<(&Record, SessionId, Liveness)> = records
+        .iter()
+        .filter(wanted)
+        .filter_map(|record| {
+            // A record whose name is not of our form is not ours to judge.
+            let session = record.session()?;
+            let tag = OwnerTag::new(session.clone(), record.owner());
+            Some((record, session, judge.liveness(&tag)))
+        })
+        .collect();
+    let mut lvs = Vec::new();
+    for vg_name in &places.vgs {
+        match Group::open(vg_name).and_then(|(group, room)| Ok((group.listing()?, group, room))) {
+            Ok((Listing { volumes, wedged }, group, room)) => {
+                lvs.extend(volumes.into_iter().map(|lv| (vg_name.clone(), lv)));
+                let wedged = wedged.into_iter().map(|part| (group.clone(), part));
+                survey.wedged.extend(wedged);
+                survey.backends.groups.insert(vg_name.clone(), (group, room));
+            }
+            Err(err) => survey.unseen.push((vg_name.clone(), err)),
+        }
+    }
+    for (record, session, first) in judged {
         let at = lvs
             .iter()
             .position(|(vg_name, lv)| *vg_name == record.vg_name && lv.name == record.lv_name);
@@ -138,12 +150,17 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
         survey.entries.push(Entry {
             lv_name: record.lv_name.clone(),
             is_marked_kept: lv.as_ref().is_none_or(Lv::is_kept),
+            uuid: lv.as_ref().map(|lv| lv.uuid.clone()),
             path: lv.map_or_else(|| record.lv_path.clone(), |lv| lv.path),
             size,
             kind: record.kind,
             vg_name: record.vg_name.clone(),
             presence,
-            verdict: judge.verdict(&tag, kept),
+            verdict: match first {
+                // What the LV itself says of its owner counts too.
+                Liveness::Dead => judge.verdict(&tag, kept),
+                _ => Verdict::of(kept, first),
+            },
             tag,
             record: Some(record.clone()),
         });
@@ -156,6 +173,7 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
         survey.entries.push(Entry {
             verdict: judge.verdict(&tag, lv.is_kept()),
             is_marked_kept: lv.is_kept(),
+            uuid: Some(lv.uuid),
             lv_name: lv.name,
             path: lv.path,
             size: Some(lv.size),
@@ -171,6 +189,7 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
             survey.entries.push(Entry {
                 verdict: judge.verdict(&tag, !device.is_autoclear),
                 is_marked_kept: !device.is_autoclear,
+                uuid: None,
                 lv_name: device.name,
                 path: device.path,
                 size: Some(device.size),
@@ -259,11 +278,15 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn verdict(&mut self, tag: &OwnerTag, kept: bool) -> Verdict {
+        Verdict::of(kept, self.liveness(tag))
+    }
+
+    fn liveness(&mut self, tag: &OwnerTag) -> Liveness {
         let dir = self.state.dir();
         let (lease, _) = self
             .leases
             .entry(tag.session.clone())
             .or_insert_with(|| Lease::probe(dir, &tag.session));
-        Verdict::of(kept, liveness(&tag.owner, *lease, self.here, Process::find))
+        liveness(&tag.owner, *lease, self.here, Process::find)
     }
 }

@@ -172,6 +172,7 @@ fn reap_sessions(
             lv_name: record.lv_name.clone(),
             path: record.lv_path.clone(),
             size: Bytes::new(record.size_bytes.unwrap_or(0)),
+            uuid: record.lv_uuid.clone(),
         });
     }
     for ((kind, vg_name, session), (tag, volumes)) in by_place {

@@ -79,6 +79,7 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
                     lv_name: entry.lv_name.clone(),
                     path: entry.path.clone(),
                     size: entry.size.unwrap_or_default(),
+                    uuid: entry.uuid.clone(),
                 });
             }
         }

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::give_back::give_back;
 use crate::holders::standing_on;
 use crate::lease::Lease;
-use crate::mounts::block_device;
 use crate::owner::OwnerTag;
 use crate::state::State;
 use crate::undo;
@@ -29,13 +28,9 @@ pub(crate) fn take_back(
     let mut left = Vec::new();
     for pause in PAUSES {
         thread::sleep(Duration::from_millis(pause));
-        let devices: BTreeSet<u64> = volumes
-            .iter()
-            .filter_map(|volume| block_device(&volume.path))
-            .collect();
-        if !devices.is_empty() {
-            undo::clear(&devices);
-        }
+        let pinned: Vec<File> = volumes.iter().filter_map(|volume| backend.pin(volume)).collect();
+        undo::clear(&pinned);
+        drop(pinned);
         left = give_back(state, backend, tag, &volumes, lease)?;
         volumes.retain(|volume| left.iter().any(|left| left.lv_name == volume.lv_name));
         let paths: Vec<_> = volumes.iter().map(|volume| volume.path.as_path()).collect();

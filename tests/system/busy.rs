@@ -39,7 +39,7 @@ fn dies_while_mounted(scene: &Scene) -> MountPoint {
     point
 }
 
-fn is_mounted(point: &Path) -> bool {
+pub(crate) fn is_mounted(point: &Path) -> bool {
     Command::new("mountpoint").arg("-q").arg(point).say().code == Some(0)
 }
 

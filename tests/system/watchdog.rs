@@ -1,7 +1,9 @@
 //! The watchdog gives back what its owner held, however that died, and nobody notices it.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
+use crate::busy::is_mounted;
 use crate::scene::{Say, Scene, wait_until};
 
 /// The ways in which a test's process is ended from outside.
@@ -171,4 +173,62 @@ fn it_does_not_take_the_first_place_in_a_pid_namespace() {
     scene.child("takes_its_children_elsewhere").good();
     assert!(scene.watchdogs().is_empty());
     scene.assert_no_trace();
+}
+
+/// The kernel gives a dead test's loop device to the next who asks, before the watchdog has looked.
+#[test]
+fn it_leaves_alone_who_has_its_dead_owners_loop_device_now() {
+    let scene = Scene::embedded().with_watchdogs();
+    let dead = scene.start("waits");
+    let [record] = scene.records().try_into().unwrap();
+    let [watchdog] = scene.watchdogs().try_into().unwrap();
+    let watchdog = Stopped::new(watchdog);
+    dead.kill();
+    let point = scene.mount_point();
+    let mut heir = None;
+    wait_until("another test has the device", || {
+        let mut child = scene.child("waits_while_mounted");
+        child
+            .env("CHILD_MOUNT_POINT", &point.path)
+            .env("KDEV_REAPER", "off");
+        let child = scene.start_command(&mut child);
+        let has_it = scene
+            .records()
+            .iter()
+            .any(|other| other["lv_path"] == record["lv_path"] && other["lv_name"] != record["lv_name"]);
+        match has_it {
+            true => heir = Some(child),
+            // Some other test on this machine was faster.
+            false => {
+                child.kill();
+                wait_until("it is gone", || scene.watchdogs().len() == 1);
+            }
+        }
+        has_it
+    });
+    drop(watchdog);
+    wait_until("the first watchdog is done", || scene.watchdogs().len() == 1);
+    let [left] = scene.records().try_into().unwrap();
+    assert_ne!(left["lv_name"], record["lv_name"]);
+    assert!(left["failure"].is_null(), "{left}");
+    assert!(is_mounted(&point.path));
+    drop(heir);
+    scene.wait_for_watchdogs();
+}
+
+/// A process that does not go on before this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn new(pid: u32) -> Self {
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap());
+        kill(pid, Signal::SIGSTOP).unwrap();
+        Self(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        kill(self.0, Signal::SIGCONT).unwrap();
+    }
 }
