@@ -7,14 +7,13 @@ use kdev_volumes_spec::Bytes;
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
-use crate::here::Here;
 use crate::lease::Lease;
-use crate::liveness::{LeaseState, Liveness, liveness};
+use crate::liveness::Liveness;
 use crate::loops::{self, Attached, LoopDir};
 use crate::lvm::{Group, Listing, Lv, Room};
 use crate::owner::OwnerTag;
-use crate::process::Process;
 use crate::reap::judge::{Presence, Verdict};
+use crate::reap::owners::Owners;
 use crate::session_id::SessionId;
 use crate::state::{Kind, Phase, Record, Records, State};
 
@@ -92,121 +91,140 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
     // Records first: a session that is made meanwhile then shows as an LV without a record, whose tag
     // and lease say that its owner lives. The other way round it would be a record without an LV.
     let records = state.snapshot()?;
-    let wanted = |record: &&Record| match record.kind {
-        Kind::Loop => places.loops,
-        Kind::Lvm => places.vgs.contains(&record.vg_name),
-    };
-    let mut judge = Judge {
-        state,
-        here: Here::get()?,
-        leases: seized
-            .into_iter()
-            .map(|(session, lease)| (session, (LeaseState::Free, Some(lease))))
-            .collect(),
-    };
+    let mut owners = Owners::new(state, seized)?;
     // Judged before the look at LVM. An owner that dies between the two while LVM makes its volume
     // would else be dead, and have nothing.
-    let judged: Vec<(&Record, SessionId, Liveness)> = records
+    let judged: Vec<(&Record, OwnerTag, Liveness)> = records
         .iter()
-        .filter(wanted)
+        .filter(|record| places.have(record))
         .filter_map(|record| {
-            // A record whose name is not of our form is not ours to judge.
-            let session = record.session()?;
-            let tag = OwnerTag::new(session.clone(), record.owner());
-            Some((record, session, judge.liveness(&tag)))
+            // A record whose name is not of our form is not ours to owners.
+            let tag = OwnerTag::new(record.session()?, record.owner());
+            let liveness = owners.liveness(&tag);
+            Some((record, tag, liveness))
         })
         .collect();
-    let mut lvs = Vec::new();
-    for vg_name in &places.vgs {
-        match Group::open(vg_name).and_then(|(group, room)| Ok((group.listing()?, group, room))) {
-            Ok((Listing { volumes, wedged }, group, room)) => {
-                lvs.extend(volumes.into_iter().map(|lv| (vg_name.clone(), lv)));
-                let wedged = wedged.into_iter().map(|part| (group.clone(), part));
-                survey.wedged.extend(wedged);
-                survey.backends.groups.insert(vg_name.clone(), (group, room));
-            }
-            Err(err) => survey.unseen.push((vg_name.clone(), err)),
-        }
-    }
-    for (record, session, first) in judged {
+    let mut lvs = survey.look_at(&places.vgs);
+    for (record, tag, first) in judged {
         let at = lvs
             .iter()
             .position(|(vg_name, lv)| *vg_name == record.vg_name && lv.name == record.lv_name);
         let lv = at.map(|at| lvs.swap_remove(at).1);
-        let tag = OwnerTag::new(session, record.owner());
-        let presence = presence(record, lv.as_ref(), &survey.backends);
-        let is_marked = || lv.as_ref().is_some_and(Lv::is_kept);
-        let kept = record.is_kept() || (record.phase == Phase::Active && is_marked());
-        let lv_tag = lv.as_ref().and_then(Lv::owner);
-        if let (Some(lv), None) = (&lv, &lv_tag) {
-            // The name was taken over by something of somebody else's.
-            survey.foreign.push((record.vg_name.clone(), lv.clone()));
-        }
-        let tag = lv_tag.unwrap_or(tag);
-        let size = lv
-            .as_ref()
-            .map(|lv| lv.size)
-            .or(record.size_bytes.map(Bytes::new));
-        survey.entries.push(Entry {
-            lv_name: record.lv_name.clone(),
-            is_marked_kept: lv.as_ref().is_none_or(Lv::is_kept),
-            uuid: lv.as_ref().map(|lv| lv.uuid.clone()),
-            path: lv.map_or_else(|| record.lv_path.clone(), |lv| lv.path),
-            size,
-            kind: record.kind,
-            vg_name: record.vg_name.clone(),
-            presence,
-            verdict: match first {
-                // What the LV itself says of its owner counts too.
-                Liveness::Dead => judge.verdict(&tag, kept),
-                _ => Verdict::of(kept, first),
-            },
-            tag,
-            record: Some(record.clone()),
-        });
+        let entry = survey.on_record(record, tag, lv, first, &mut owners);
+        survey.entries.push(entry);
     }
     for (vg_name, lv) in lvs {
-        let Some(tag) = lv.owner() else {
-            survey.foreign.push((vg_name, lv));
-            continue;
-        };
-        survey.entries.push(Entry {
-            verdict: judge.verdict(&tag, lv.is_kept()),
-            is_marked_kept: lv.is_kept(),
-            uuid: Some(lv.uuid),
-            lv_name: lv.name,
-            path: lv.path,
-            size: Some(lv.size),
-            kind: Kind::Lvm,
-            vg_name,
-            tag,
-            presence: Presence::There,
-            record: None,
-        });
+        match lv.owner() {
+            Some(tag) => survey.entries.push(off_record(vg_name, lv, tag, &mut owners)),
+            None => survey.foreign.push((vg_name, lv)),
+        }
     }
     if places.loops {
         for (tag, device) in unrecorded_loops(state, &records) {
-            survey.entries.push(Entry {
-                verdict: judge.verdict(&tag, !device.is_autoclear),
-                is_marked_kept: !device.is_autoclear,
-                uuid: None,
-                lv_name: device.name,
-                path: device.path,
-                size: Some(device.size),
-                kind: Kind::Loop,
-                vg_name: String::new(),
-                tag,
-                presence: Presence::There,
-                record: None,
-            });
+            survey.entries.push(loop_off_record(device, tag, &mut owners));
         }
     }
-    survey.leases = judge
-        .leases
-        .into_iter()
-        .filter_map(|(id, (_, lease))| Some((id, lease?)))
-        .collect();
+    survey.leases = owners.into_free_leases();
     Ok(survey)
+}
+
+impl Places {
+    fn have(&self, record: &Record) -> bool {
+        match record.kind {
+            Kind::Loop => self.loops,
+            Kind::Lvm => self.vgs.contains(&record.vg_name),
+        }
+    }
+}
+
+impl Survey {
+    /// Lists the LVs of these VGs, and notes what else is to be known of them.
+    fn look_at(&mut self, vg_names: &BTreeSet<String>) -> Vec<(String, Lv)> {
+        let mut lvs = Vec::new();
+        for vg_name in vg_names {
+            match Group::open(vg_name).and_then(|(group, room)| Ok((group.listing()?, group, room))) {
+                Ok((Listing { volumes, wedged }, group, room)) => {
+                    lvs.extend(volumes.into_iter().map(|lv| (vg_name.clone(), lv)));
+                    let wedged = wedged.into_iter().map(|part| (group.clone(), part));
+                    self.wedged.extend(wedged);
+                    self.backends.groups.insert(vg_name.clone(), (group, room));
+                }
+                Err(err) => self.unseen.push((vg_name.clone(), err)),
+            }
+        }
+        lvs
+    }
+
+    /// Puts together what a record and the LV of its name say.
+    fn on_record(
+        &mut self,
+        record: &Record,
+        tag: OwnerTag,
+        lv: Option<Lv>,
+        first: Liveness,
+        owners: &mut Owners<'_>,
+    ) -> Entry {
+        let is_marked = lv.as_ref().is_some_and(Lv::is_kept);
+        let kept = record.is_kept() || (record.phase == Phase::Active && is_marked);
+        let lv_tag = lv.as_ref().and_then(Lv::owner);
+        if let (Some(lv), None) = (&lv, &lv_tag) {
+            // The name was taken over by something of somebody else's.
+            self.foreign.push((record.vg_name.clone(), lv.clone()));
+        }
+        let tag = lv_tag.unwrap_or(tag);
+        let recorded_size = record.size_bytes.map(Bytes::new);
+        Entry {
+            lv_name: record.lv_name.clone(),
+            presence: presence(record, lv.as_ref(), &self.backends),
+            verdict: match first {
+                // What the LV itself says of its owner counts too.
+                Liveness::Dead => owners.verdict(&tag, kept),
+                _ => Verdict::of(kept, first),
+            },
+            is_marked_kept: lv.is_none() || is_marked,
+            size: lv.as_ref().map(|lv| lv.size).or(recorded_size),
+            uuid: lv.as_ref().map(|lv| lv.uuid.clone()),
+            path: lv.map_or_else(|| record.lv_path.clone(), |lv| lv.path),
+            kind: record.kind,
+            vg_name: record.vg_name.clone(),
+            tag,
+            record: Some(record.clone()),
+        }
+    }
+}
+
+/// Takes an LV's own word, where no record tells of it.
+fn off_record(vg_name: String, lv: Lv, tag: OwnerTag, owners: &mut Owners<'_>) -> Entry {
+    Entry {
+        verdict: owners.verdict(&tag, lv.is_kept()),
+        is_marked_kept: lv.is_kept(),
+        lv_name: lv.name,
+        path: lv.path,
+        size: Some(lv.size),
+        uuid: Some(lv.uuid),
+        kind: Kind::Lvm,
+        vg_name,
+        tag,
+        presence: Presence::There,
+        record: None,
+    }
+}
+
+/// Takes a loop device's own word, and its lease's.
+fn loop_off_record(device: Attached, tag: OwnerTag, owners: &mut Owners<'_>) -> Entry {
+    Entry {
+        verdict: owners.verdict(&tag, !device.is_autoclear),
+        is_marked_kept: !device.is_autoclear,
+        lv_name: device.name,
+        path: device.path,
+        size: Some(device.size),
+        uuid: None,
+        kind: Kind::Loop,
+        vg_name: String::new(),
+        tag,
+        presence: Presence::There,
+        record: None,
+    }
 }
 
 /// Finds loop devices of ours that no record tells of: those that have the name of a session whose lease
@@ -253,40 +271,14 @@ pub(crate) fn dead_by_their_records<'a>(
     records: &'a Records,
     worth: impl Fn(&Record) -> bool,
 ) -> Result<Vec<&'a Record>> {
-    let mut judge = Judge {
-        state,
-        here: Here::get()?,
-        leases: BTreeMap::new(),
-    };
+    let mut owners = Owners::new(state, BTreeMap::new())?;
     let mut dead = Vec::new();
     for record in records.iter().filter(|record| !record.is_kept() && worth(record)) {
         let Some(session) = record.session() else { continue };
         let tag = OwnerTag::new(session, record.owner());
-        if judge.verdict(&tag, false) == Verdict::Dead {
+        if owners.verdict(&tag, false) == Verdict::Dead {
             dead.push(record);
         }
     }
     Ok(dead)
-}
-
-/// Asks for each session's lease once, and holds on to those that nobody else holds.
-struct Judge<'a> {
-    state: &'a State,
-    here: &'static Here,
-    leases: BTreeMap<SessionId, (LeaseState, Option<Lease>)>,
-}
-
-impl Judge<'_> {
-    fn verdict(&mut self, tag: &OwnerTag, kept: bool) -> Verdict {
-        Verdict::of(kept, self.liveness(tag))
-    }
-
-    fn liveness(&mut self, tag: &OwnerTag) -> Liveness {
-        let dir = self.state.dir();
-        let (lease, _) = self
-            .leases
-            .entry(tag.session.clone())
-            .or_insert_with(|| Lease::probe(dir, &tag.session));
-        liveness(&tag.owner, *lease, self.here, Process::find)
-    }
 }

@@ -1,11 +1,15 @@
 //! Taking back what the dead left.
 
+mod adopt;
+mod bequest;
 mod books;
 mod judge;
 mod occasions;
+mod owners;
 mod sweep;
 mod take_back;
 
+pub(crate) use bequest::reap_owner;
 pub(crate) use books::{Entry, Places, Survey, survey};
 pub(crate) use judge::{Presence, Verdict, Wish};
-pub(crate) use occasions::{cleanup, places, reap_if_any_died, reap_owner, reap_pool, wait_for_removals};
+pub(crate) use occasions::{cleanup, places, reap_if_any_died, reap_pool, wait_for_removals};

@@ -5,15 +5,13 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::give_back::give_back;
 use crate::lease::Lease;
-use crate::liveness::LeaseState;
 use crate::owner::OwnerTag;
-use crate::pool::EMBEDDED;
-use crate::pools_file;
+use crate::reap::adopt::{adopt, mark_kept};
 use crate::reap::books::{Entry, Survey};
-use crate::reap::judge::{Action, Presence, Verdict, Wish, action};
+use crate::reap::judge::{Action, Verdict, Wish, action};
 use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
-use crate::state::{Failure, Found, Kind, Record, State};
+use crate::state::{Failure, Kind, Record, State};
 
 /// What a sweep has done.
 #[derive(Debug, Default)]
@@ -58,7 +56,7 @@ fn volumes(count: usize) -> String {
 pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
     let mut reaped = Reaped::default();
     adopt(state, &mut survey)?;
-    mark_kept(&survey, &mut reaped);
+    reaped.failures.extend(mark_kept(&survey));
     for (group, part) in &survey.wedged {
         if let Err(err) = group.unwedge(part) {
             reaped.failures.push(err.chain());
@@ -148,63 +146,6 @@ impl Together {
             vg_name: entry.vg_name.clone(),
             tag: entry.tag.to_string(),
             is_kept: entry.verdict == Verdict::Kept,
-        }
-    }
-}
-
-/// Writes down the volumes that no record tells of, so that the index is whole again.
-fn adopt(state: &State, survey: &mut Survey) -> Result<()> {
-    if survey.entries.iter().all(|entry| entry.record.is_some()) {
-        return Ok(());
-    }
-    let pools = pools_file::read(state.dir())?;
-    let pool_of = |vg_name: &str| {
-        let pool = pools.values().find(|entry| entry.lvm_config.vg_name == vg_name);
-        pool.map_or(EMBEDDED, |entry| &entry.pool_name)
-    };
-    state.update(|records| {
-        for entry in survey.entries.iter_mut().filter(|entry| entry.record.is_none()) {
-            // A live owner gives its lease up when it has given the last volume back, in an update like
-            // this one. What it has given back meanwhile is not to be written down again.
-            let (lease, _) = Lease::probe(state.dir(), &entry.tag.session);
-            if entry.verdict == Verdict::Alive && lease != LeaseState::Held {
-                continue;
-            }
-            let record = Found {
-                tag: &entry.tag,
-                lv_name: &entry.lv_name,
-                lv_path: &entry.path,
-                pool_name: match entry.kind {
-                    Kind::Lvm => pool_of(&entry.vg_name),
-                    Kind::Loop => EMBEDDED,
-                },
-                vg_name: &entry.vg_name,
-                kind: entry.kind,
-                size: entry.size,
-                is_kept: entry.verdict == Verdict::Kept,
-            }
-            .record();
-            if !records.has(&record.lv_name) {
-                records.put(record.clone());
-            }
-            entry.record = Some(record);
-        }
-        Ok(())
-    })
-}
-
-/// Marks the volumes that are kept by their records alone, because their owner died over it.
-fn mark_kept(survey: &Survey, reaped: &mut Reaped) {
-    let unmarked = survey.entries.iter().filter(|entry| {
-        let is_kept = entry.verdict == Verdict::Kept && entry.presence == Presence::There;
-        is_kept && !entry.is_marked_kept && survey.leases.contains_key(&entry.tag.session)
-    });
-    for entry in unmarked {
-        let Some(backend) = survey.backends.of(entry.kind, &entry.vg_name) else {
-            continue;
-        };
-        if let Err(err) = backend.keep(&[(&entry.lv_name, None)], &entry.tag) {
-            reaped.failures.push(err.chain());
         }
     }
 }

@@ -1,0 +1,116 @@
+//! All that one process held, when it is known that it is dead.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kdev_volumes_spec::Bytes;
+
+use crate::backend::{Backend, Named};
+use crate::error::Result;
+use crate::lease::Lease;
+use crate::loops::LoopDir;
+use crate::lvm::Group;
+use crate::owner::{Owner, OwnerTag};
+use crate::reap::books::survey;
+use crate::reap::judge::Wish;
+use crate::reap::occasions::{places, sessions_with_leases, wait_for_reapers};
+use crate::reap::sweep::sweep;
+use crate::reap::take_back::take_back;
+use crate::session_id::SessionId;
+use crate::state::{Kind, Record, State};
+
+/// Removes all that a process held of which is known that it is dead. For its watchdog.
+pub(crate) fn reap_owner(state: &State, owner: &Owner) -> Result<()> {
+    let mut done = BTreeSet::new();
+    loop {
+        let mut sessions = sessions_of(state, owner)?;
+        sessions.retain(|session| !done.contains(session));
+        let Some(first) = sessions.first() else {
+            return Ok(());
+        };
+        let mut seized = BTreeMap::new();
+        let mut without_lease = false;
+        for session in &sessions {
+            match Lease::seize(state.dir(), session) {
+                Ok(Some(lease)) => {
+                    seized.insert(session.clone(), lease);
+                    done.insert(session.clone());
+                }
+                Ok(None) => {}
+                Err(_) => {
+                    without_lease = true;
+                    done.insert(session.clone());
+                }
+            }
+        }
+        if seized.is_empty() && !without_lease {
+            // Whoever holds it lets go of it at some time; perhaps when all is done.
+            if let Ok(lease) = Lease::seize_when_free(state.dir(), first) {
+                seized.insert(first.clone(), lease);
+            }
+            done.insert(first.clone());
+        }
+        sessions.retain(|session| done.contains(session));
+        reap_sessions(state, &sessions, seized)?;
+    }
+}
+
+/// Removes by the records, without a look at LVM first; where the records were lost, by a survey.
+fn reap_sessions(
+    state: &State,
+    sessions: &[SessionId],
+    mut seized: BTreeMap<SessionId, Lease>,
+) -> Result<()> {
+    let records = state.snapshot()?;
+    let mut by_place: BTreeMap<(Kind, &str, SessionId), (OwnerTag, Vec<Named>)> = BTreeMap::new();
+    for record in records.iter().filter(|record| !record.is_kept()) {
+        let Some(session) = record.session().filter(|session| sessions.contains(session)) else {
+            continue;
+        };
+        let tag = OwnerTag::new(session.clone(), record.owner());
+        let place = (record.kind, record.vg_name.as_str(), session);
+        let (_, volumes) = by_place.entry(place).or_insert_with(|| (tag, Vec::new()));
+        volumes.push(Named {
+            lv_name: record.lv_name.clone(),
+            path: record.lv_path.clone(),
+            size: Bytes::new(record.size_bytes.unwrap_or(0)),
+            uuid: record.lv_uuid.clone(),
+        });
+    }
+    for ((kind, vg_name, session), (tag, volumes)) in by_place {
+        let backend = match kind {
+            Kind::Lvm => Backend::Lvm(Group::on_record(vg_name)),
+            Kind::Loop => Backend::Loop(LoopDir::from_env()),
+        };
+        let mut lease = seized.remove(&session);
+        // What could not be removed is on record with the reason. If not even that is known, the next
+        // reaper has it to tell.
+        let _ = take_back(state, &backend, &tag, volumes, &mut lease);
+    }
+    let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
+    seized.retain(|session, _| !recorded.contains(session));
+    if !seized.is_empty() {
+        let _lock = wait_for_reapers(state)?;
+        let places = places(state, None)?;
+        sweep(state, survey(state, &places, seized)?, &Wish::Orphans)?;
+    }
+    Ok(())
+}
+
+/// Finds the sessions of a process that have anything to give back: by the records, and where those were
+/// lost by the leases.
+fn sessions_of(state: &State, owner: &Owner) -> Result<Vec<SessionId>> {
+    let records = state.snapshot()?;
+    let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
+    let his = records
+        .iter()
+        .filter(|record| !record.is_kept() && record.owner().is_same_process(owner))
+        .filter_map(Record::session);
+    let mut sessions: BTreeSet<SessionId> = his.collect();
+    let lost = sessions_with_leases(state)?
+        .into_iter()
+        .filter(|session| !recorded.contains(session));
+    sessions.extend(lost.filter(|session| {
+        Lease::tag(state.dir(), session).is_some_and(|tag| tag.owner.is_same_process(owner))
+    }));
+    Ok(sessions.into_iter().collect())
+}

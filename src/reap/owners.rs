@@ -1,0 +1,55 @@
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::here::Here;
+use crate::lease::Lease;
+use crate::liveness::{LeaseState, Liveness, liveness};
+use crate::owner::OwnerTag;
+use crate::process::Process;
+use crate::reap::judge::Verdict;
+use crate::session_id::SessionId;
+use crate::state::State;
+
+/// Tells which owners live. Asks for each session's lease once, and holds on to those that nobody else
+/// holds.
+pub(super) struct Owners<'a> {
+    state: &'a State,
+    here: &'static Here,
+    leases: BTreeMap<SessionId, (LeaseState, Option<Lease>)>,
+}
+
+impl<'a> Owners<'a> {
+    /// `seized` are leases of owners that are known to be dead.
+    pub(super) fn new(state: &'a State, seized: BTreeMap<SessionId, Lease>) -> Result<Self> {
+        let free = |lease| (LeaseState::Free, Some(lease));
+        Ok(Self {
+            state,
+            here: Here::get()?,
+            leases: seized
+                .into_iter()
+                .map(|(session, lease)| (session, free(lease)))
+                .collect(),
+        })
+    }
+
+    pub(super) fn verdict(&mut self, tag: &OwnerTag, kept: bool) -> Verdict {
+        Verdict::of(kept, self.liveness(tag))
+    }
+
+    pub(super) fn liveness(&mut self, tag: &OwnerTag) -> Liveness {
+        let dir = self.state.dir();
+        let (lease, _) = self
+            .leases
+            .entry(tag.session.clone())
+            .or_insert_with(|| Lease::probe(dir, &tag.session));
+        liveness(&tag.owner, *lease, self.here, Process::find)
+    }
+
+    /// Returns the leases of the dead, which are held on to.
+    pub(super) fn into_free_leases(self) -> BTreeMap<SessionId, Lease> {
+        self.leases
+            .into_iter()
+            .filter_map(|(session, (_, lease))| Some((session, lease?)))
+            .collect()
+    }
+}
