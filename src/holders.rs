@@ -18,7 +18,7 @@ pub(crate) fn holders(device: &Path) -> Vec<String> {
         return Vec::new();
     };
     let mounts = mounts_of(&BTreeSet::from([number]));
-    let mut found: BTreeSet<String> = in_the_way(&mounts, number).into_iter().collect();
+    let mut found = in_the_way(&mounts, number);
     for pid in pids() {
         let name = || {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -28,20 +28,20 @@ pub(crate) fn holders(device: &Path) -> Vec<String> {
         // What does not lie in /dev is not opened or asked: it may be on a disk that does not answer.
         let opens = |link: &PathBuf| link.starts_with("/dev") && block_device(link) == Some(number);
         if links.iter().any(opens) {
-            found.insert(format!("open in {} (pid {pid})", name()));
+            found.push(format!("open in {} (pid {pid})", name()));
         }
         if let Some(mount) = mounts
             .iter()
             .find(|mount| links.iter().any(|link| link.starts_with(&mount.point)))
         {
-            found.insert(format!(
+            found.push(format!(
                 "{} is in use by {} (pid {pid})",
                 mount.point.display(),
                 name()
             ));
         }
     }
-    found.into_iter().collect()
+    found
 }
 
 /// Asks the kernel whether something stands on a device: a mount in any namespace, swap, RAID, another

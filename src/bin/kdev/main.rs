@@ -226,7 +226,8 @@ fn said_of(cleaned: &Cleaned) -> String {
     for name in &cleaned.forgotten {
         text.push_str(&format!("dropped the record of {name}, which is gone\n"));
     }
-    match text.is_empty() {
+    let is_nothing = text.is_empty() && cleaned.stuck.is_empty() && cleaned.failures.is_empty();
+    match is_nothing {
         true => "nothing to clean up\n".to_owned(),
         false => text,
     }
