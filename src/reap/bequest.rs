@@ -16,7 +16,7 @@ use crate::reap::occasions::{places, sessions_with_leases, wait_for_reapers};
 use crate::reap::sweep::sweep;
 use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
-use crate::state::{Kind, Record, State};
+use crate::state::{Kind, Record, Records, State};
 
 /// Removes all that a process held of which is known that it is dead. For its watchdog.
 pub(crate) fn reap_owner(state: &State, owner: &Owner) -> Result<()> {
@@ -54,7 +54,16 @@ pub(crate) fn reap_owner(state: &State, owner: &Owner) -> Result<()> {
     }
 }
 
-/// Removes by the records, without a look at LVM first; where the records were lost, by a survey.
+/// The sessions whose records say whose they are. Those that kerneldev-mcp has written anew do not.
+fn told_of(records: &Records) -> BTreeSet<SessionId> {
+    records
+        .iter()
+        .filter(|record| record.start_time.is_some())
+        .filter_map(Record::session)
+        .collect()
+}
+
+/// Removes by the records, without a look at LVM first; where these do not tell enough, by a survey.
 fn reap_sessions(
     state: &State,
     sessions: &[SessionId],
@@ -62,8 +71,10 @@ fn reap_sessions(
 ) -> Result<()> {
     let records = state.snapshot()?;
     let mut by_place: BTreeMap<(Kind, &str, SessionId), (OwnerTag, Vec<Named>)> = BTreeMap::new();
+    let told_of = told_of(&records);
     for record in records.iter().filter(|record| !record.is_kept()) {
-        let Some(session) = record.session().filter(|session| sessions.contains(session)) else {
+        let is_meant = |session: &SessionId| sessions.contains(session) && told_of.contains(session);
+        let Some(session) = record.session().filter(is_meant) else {
             continue;
         };
         let tag = OwnerTag::new(session.clone(), record.owner());
@@ -86,8 +97,7 @@ fn reap_sessions(
         // reaper has it to tell.
         let _ = take_back(state, &backend, &tag, volumes, &mut lease);
     }
-    let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
-    seized.retain(|session, _| !recorded.contains(session));
+    seized.retain(|session, _| !told_of.contains(session));
     if !seized.is_empty() {
         let _lock = wait_for_reapers(state)?;
         let places = places(state, None)?;
@@ -96,11 +106,11 @@ fn reap_sessions(
     Ok(())
 }
 
-/// Finds the sessions of a process that have anything to give back: by the records, and where those were
-/// lost by the leases.
+/// Finds the sessions of a process that have anything to give back: by the records, and where those do
+/// not tell by the leases.
 fn sessions_of(state: &State, owner: &Owner) -> Result<Vec<SessionId>> {
     let records = state.snapshot()?;
-    let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
+    let told_of = told_of(&records);
     let his = records
         .iter()
         .filter(|record| !record.is_kept() && record.owner().is_same_process(owner))
@@ -108,7 +118,7 @@ fn sessions_of(state: &State, owner: &Owner) -> Result<Vec<SessionId>> {
     let mut sessions: BTreeSet<SessionId> = his.collect();
     let lost = sessions_with_leases(state)?
         .into_iter()
-        .filter(|session| !recorded.contains(session));
+        .filter(|session| !told_of.contains(session));
     sessions.extend(lost.filter(|session| {
         Lease::tag(state.dir(), session).is_some_and(|tag| tag.owner.is_same_process(owner))
     }));

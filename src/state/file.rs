@@ -9,7 +9,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::lock::FileLock;
-use crate::state::Record;
+use crate::state::{Kind, Record};
 use crate::state_dir::StateDir;
 use crate::trust;
 
@@ -187,7 +187,14 @@ fn parse(text: &[u8]) -> Loaded {
     };
     for allocation in layout.allocations {
         match Record::deserialize(&allocation) {
-            Ok(record) => records.records.push(record),
+            Ok(mut record) => {
+                // kerneldev-mcp keeps no key of ours when it writes the file, and no volume of its own
+                // is in no VG.
+                if record.vg_name.is_empty() {
+                    record.kind = Kind::Loop;
+                }
+                records.records.push(record);
+            }
             Err(_) => records.foreign.push(allocation),
         }
     }

@@ -184,6 +184,27 @@ impl Scene {
         file["allocations"].as_array().unwrap().clone()
     }
 
+    /// Writes the records anew as kerneldev-mcp does, with no key but its own.
+    pub(crate) fn rewrite_as_kerneldev_mcp(&self) {
+        const KEYS: [&str; 8] = [
+            "lv_path",
+            "lv_name",
+            "pool_name",
+            "vg_name",
+            "volume_spec",
+            "pid",
+            "allocated_at",
+            "session_id",
+        ];
+        let mut records = self.records();
+        for record in &mut records {
+            let record = record.as_object_mut().unwrap();
+            record.retain(|key, _| KEYS.contains(&key.as_str()));
+        }
+        let text = serde_json::json!({ "allocations": records }).to_string();
+        fs::write(self.state_dir().join("lv-state.json"), text).unwrap();
+    }
+
     pub(crate) fn leases(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.state_dir().join("leases"))
             .into_iter()

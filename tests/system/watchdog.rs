@@ -60,6 +60,17 @@ fn it_needs_no_records() {
 }
 
 #[test]
+fn it_needs_no_key_of_ours_in_the_records() {
+    let scene = Scene::embedded().with_watchdogs();
+    let child = scene.start("waits");
+    scene.rewrite_as_kerneldev_mcp();
+    let status = scene.kdev(&["pool", "status"]).good();
+    assert!(status.contains(" alive "), "{status}");
+    child.kill();
+    scene.wait_for_watchdogs();
+}
+
+#[test]
 fn it_goes_quietly_when_its_owner_has_given_all_back() {
     let scene = Scene::embedded().with_watchdogs();
     let said = scene.child("passes").say();

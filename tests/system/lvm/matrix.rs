@@ -70,15 +70,7 @@ fn a_session_that_is_to_be_kept_and_dies_anywhere_is_kept_or_gone() {
         check: &|place| is_kept_or_gone(&pool, place, &|| pool.lvs()),
     }
     .run();
-    assert_passed(
-        &places,
-        &[
-            "file replaced",
-            "--addtag kdev.kept",
-            "file replaced",
-            "file replaced",
-        ],
-    );
+    assert_passed(&places, &["file replaced", "--addtag kdev.kept", "file replaced"]);
     assert!(
         !places.iter().any(|place| place.contains("lvchange")),
         "it was marked when it was made: {places:#?}"

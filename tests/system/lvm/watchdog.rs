@@ -80,6 +80,17 @@ fn it_needs_no_records() {
     time_to_give_back(&pool, child, |child| child.signal_group(Signal::SIGKILL));
 }
 
+#[test]
+fn it_needs_no_key_of_ours_in_the_records() {
+    let pool = Pool::with_watchdogs(128);
+    let child = pool.start("waits");
+    pool.rewrite_as_kerneldev_mcp();
+    let held = pool.lvs();
+    pool.kdev(&["pool", "cleanup"]).good();
+    assert_eq!(pool.lvs(), held, "the lease and the tag tell who lives");
+    time_to_give_back(&pool, child, |child| child.signal_group(Signal::SIGKILL));
+}
+
 /// 96 MiB hold one such test at a time.
 #[test]
 fn room_that_a_watchdog_is_about_to_give_back_is_room() {
