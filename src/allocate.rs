@@ -23,8 +23,9 @@ impl Pool {
     /// Makes the volumes of one session, all of them or none.
     ///
     /// Sizes are rounded up: to whole extents of the VG (4 MiB unless it was made otherwise), to
-    /// 4 KiB for loop devices. If the pool is full, what dead processes left in it is removed first.
-    /// `KDEV_KEEP` is read here and holds for the session.
+    /// 4 KiB for loop devices. If the pool is full, what dead processes left in it is removed first, and
+    /// what others are removing is waited for. `KDEV_KEEP` is read here and holds for the session. The
+    /// first session of a process starts its watchdog.
     ///
     /// # Errors
     ///

@@ -15,8 +15,8 @@ use crate::volume::Volume;
 ///
 /// Dropping it, and the volumes that were [taken](Self::take) out of it, gives them back: the
 /// volumes are removed together when the last of them is dropped. [`close`](Self::close) does so at
-/// once and tells whether it worked. If the process dies first, the next one that starts finds the
-/// volumes and removes them. `KDEV_KEEP` may ask for volumes to be kept instead.
+/// once and tells whether it worked. If the process dies first, its watchdog removes them, or the next
+/// process that starts. `KDEV_KEEP` may ask for volumes to be kept instead.
 #[derive(Debug)]
 #[must_use = "volumes are given back when their session is dropped"]
 pub struct Session {

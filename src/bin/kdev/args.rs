@@ -96,7 +96,10 @@ pub(crate) enum PoolCommand {
     },
     /// Remove what dead processes left behind
     ///
-    /// Volumes of live owners, of unknown ones, and LVs that are not ours stay in any case.
+    /// What they left mounted, swapped to or stacked on their volumes, and on nothing else, is taken away
+    /// first, unless a process uses it. Lost records are written anew, and a setup or teardown that was
+    /// interrupted is finished. Volumes of live owners, of unknown ones, and LVs that are not ours stay
+    /// in any case.
     Cleanup {
         /// Only this pool; `embedded` for loop devices
         #[arg(long)]
