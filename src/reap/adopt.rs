@@ -38,6 +38,7 @@ pub(super) fn adopt(state: &State, survey: &mut Survey) -> Result<()> {
                 vg_name: &entry.vg_name,
                 kind: entry.kind,
                 size: entry.size,
+                uuid: entry.uuid.as_deref(),
                 is_kept: entry.verdict == Verdict::Kept,
             }
             .record();

@@ -128,6 +128,7 @@ pub(crate) struct Found<'a> {
     pub(crate) vg_name: &'a str,
     pub(crate) kind: Kind,
     pub(crate) size: Option<Bytes>,
+    pub(crate) uuid: Option<&'a str>,
     pub(crate) is_kept: bool,
 }
 
@@ -157,7 +158,7 @@ impl Found<'_> {
             host: owner.host.clone(),
             uid: owner.uid,
             phase: Phase::Active,
-            lv_uuid: None,
+            lv_uuid: self.uuid.map(str::to_owned),
             size_bytes: self.size.map(Bytes::get),
             test: None,
             kept: self.is_kept.then(|| "found".to_owned()),

@@ -80,6 +80,20 @@ fn it_needs_no_records() {
     time_to_give_back(&pool, child, |child| child.signal_group(Signal::SIGKILL));
 }
 
+/// Somebody has had a look meanwhile, and what was lost is on record again.
+#[test]
+fn it_unmounts_by_records_that_were_found_again() {
+    let pool = Pool::with_watchdogs(128);
+    let point = pool.mount_point();
+    let mut child = pool.child("waits_while_mounted");
+    let child = pool.start_command(child.env("CHILD_MOUNT_POINT", &point.path));
+    pool.forget_the_records();
+    pool.kdev(&["pool", "cleanup"]).good();
+    let [found] = pool.records().try_into().unwrap();
+    assert!(found["lv_uuid"].is_string(), "{found}");
+    time_to_give_back(&pool, child, |child| child.signal_group(Signal::SIGKILL));
+}
+
 #[test]
 fn it_needs_no_key_of_ours_in_the_records() {
     let pool = Pool::with_watchdogs(128);
