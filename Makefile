@@ -1,7 +1,7 @@
 # What there is to type. Run as root: block devices are root's.
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo test test-host test-bed bed-itself bed-torture bed-rest lint bench shell
+.PHONY: help tools demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench shell
 
 # What the tests on LVM need outside of the bed: the test programs, built here.
 BED_ARCHIVE := $(CURDIR)/target/bed.tar.zst
@@ -34,17 +34,17 @@ test-host: tools
 # A guest has one processor, so there are two at once; what each says comes when it has ended.
 test-bed: tools
 	cargo nextest archive -p kdev-volumes -p annotated-suite --features test-bed --archive-file $(BED_ARCHIVE)
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-rest bed-torture bed-itself
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest bed-itself
 
 bed-itself:
 	tests/bed/selftest
 
-bed-torture:
-	$(IN_BED) -E 'test(/^lvm::torture::/)' --success-output=final
+bed-crashes:
+	$(IN_BED) -E 'test(/^lvm::(matrix|torture)::/)' --success-output=final
 
 # What dies at every place of loop devices, and tortures them, does so outside, where it is faster.
 bed-rest:
-	$(IN_BED) -E 'binary(system) & !test(/^matrix::|torture::/)'
+	$(IN_BED) -E 'binary(system) & !test(/(matrix|torture)::/)'
 
 lint:
 	cargo fmt --all --check
