@@ -39,7 +39,8 @@ pub(super) fn adopt(state: &State, survey: &mut Survey) -> Result<()> {
                 kind: entry.kind,
                 size: entry.size,
                 uuid: entry.uuid.as_deref(),
-                is_kept: entry.verdict == Verdict::Kept,
+                // By the volume's own word. Its lease may be held at this moment, by its watchdog.
+                is_kept: entry.is_marked_kept,
             }
             .record();
             if !records.has(&record.lv_name) {
