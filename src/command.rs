@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use kdev_volumes_spec::DEVICE_VARIABLES;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -49,6 +50,33 @@ pub(crate) fn start_myself(
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
+        .spawn()
+}
+
+/// Starts this very program again for one of its tests, as test runners do.
+///
+/// Its output is piped. It stays in our process group, so that a Ctrl-C ends it too, and has our environment, but
+/// for devices that are not its own.
+pub(crate) fn start_test(test: &str, (name, value): (&str, &str)) -> io::Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
+    for variable in DEVICE_VARIABLES {
+        command.env_remove(variable);
+    }
+    command
+        // A test that is ignored is not run unless this process was asked for it.
+        .args([
+            test,
+            "--exact",
+            "--include-ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(name, value)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
 }
 

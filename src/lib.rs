@@ -54,6 +54,7 @@ pub use volume::Volume;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::harness::{
-        DECLARATIONS, Declaration, DeclaredVolume, Outcome, Session, lend, linkme, run, take,
+        DECLARATIONS, Declaration, DeclaredVolume, Ended, Outcome, Session, lend, linkme, run, run_async,
+        run_opaque, run_opaque_async, take,
     };
 }

@@ -1,9 +1,11 @@
 //! What `/proc` says of a process (proc_pid_stat(5)).
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
@@ -37,6 +39,18 @@ impl Process {
             Ok(_) => Self::Hidden,
         }
     }
+}
+
+/// Opens a descriptor that can be read as soon as a process has died (pidfd_open(2)).
+///
+/// The process must be ourselves or a child that was not waited for, so that its pid is nobody else's.
+pub(crate) fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes two integers and gives a new descriptor or an error.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = Errno::result(fd)?;
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is new, so that nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn parse(stat: &str) -> Option<Process> {

@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::panic::catch_unwind;
 
-use crate::harness::DECLARATIONS;
+use crate::harness::{self, DECLARATIONS};
 use crate::reap;
 use crate::state::State;
 use crate::state_dir::StateDir;
@@ -19,6 +19,7 @@ const REAPER_VARIABLE: &str = "KDEV_REAPER";
 #[ctor::ctor(unsafe)]
 fn at_startup() {
     watchdog::serve_if_asked();
+    harness::end_with_parent();
     watchdog::constructor_has_run();
     // The panic itself has been told on standard error.
     let _ = catch_unwind(look_after_the_dead);

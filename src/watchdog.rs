@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child};
@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::here::Here;
 use crate::owner::Owner;
+use crate::process::pidfd;
 use crate::reap;
 use crate::state::State;
 use crate::state_dir::{STATE_DIR_VARIABLE, StateDir};
@@ -110,7 +111,7 @@ fn try_to_start(state: &State) -> Result<Option<Child>> {
     env.extend(fault::watchdogs_environment());
     env.push((OWNER_VARIABLE, format!("{}.{start_time}", owner.pid).into()));
     env.push((STATE_DIR_VARIABLE, state.dir().root().into()));
-    let child = command::start_myself("kdev-watchdog", pidfd_of_myself().map_err(failed)?, env);
+    let child = command::start_myself("kdev-watchdog", pidfd(owner.pid).map_err(failed)?, env);
     child.map(Some).map_err(failed)
 }
 
@@ -141,15 +142,6 @@ fn mapped_at(line: &str) -> Option<(usize, usize, &str)> {
 fn children_are_elsewhere() -> bool {
     let namespace = |name| fs::read_link(Path::new("/proc/thread-self/ns").join(name)).ok();
     namespace("pid") != namespace("pid_for_children")
-}
-
-fn pidfd_of_myself() -> std::io::Result<OwnedFd> {
-    // SAFETY: the call takes two integers and gives a new descriptor or an error.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, process::id(), 0) };
-    let fd = Errno::result(fd)?;
-    let fd = i32::try_from(fd).map_err(std::io::Error::other)?;
-    // SAFETY: the descriptor is new, so that nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Becomes the watchdog, and does not return, if this process was started to be one.

@@ -6,13 +6,85 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprGroup, ExprLit, Ident, Lit, Result, Token, parenthesized, token};
+use syn::{
+    Error, Expr, ExprGroup, ExprLit, Ident, Lit, LitStr, Path, Result, Token, parenthesized, parse_quote,
+    token,
+};
 
 use crate::errors::{all, both, refuse};
 
-/// Reads the volumes that a test asks for, and checks them with the rules of the library itself.
-pub(crate) fn parse(attribute: TokenStream) -> Result<Spec> {
-    let entries = Punctuated::<Entry, Token![,]>::parse_terminated.parse2(attribute)?;
+/// What a test asks for.
+pub(crate) struct Attribute {
+    pub(crate) spec: Spec,
+    /// Whether the test stays in the process of its runner.
+    pub(crate) in_process: bool,
+    /// By what path the library is found there.
+    pub(crate) library: Path,
+}
+
+/// Reads what a test asks for, and checks it with the rules of the library itself.
+pub(crate) fn parse(attribute: TokenStream) -> Result<Attribute> {
+    let items = Punctuated::<Item, Token![,]>::parse_terminated.parse2(attribute)?;
+    let (mut entries, mut in_process, mut library) = (Vec::new(), Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Item::Volume(entry) => entries.push(entry),
+            Item::InProcess(word) => in_process.push(word),
+            Item::Library(word, path) => library.push((word, path)),
+        }
+    }
+    let twice = all([
+        in_process
+            .get(1)
+            .map_or(Ok(()), |word| refuse(word, "`in_process` stands twice")),
+        library
+            .get(1)
+            .map_or(Ok(()), |(word, _)| refuse(word, "`crate` stands twice")),
+    ]);
+    let (spec, _) = both(spec(&entries), twice)?;
+    Ok(Attribute {
+        spec,
+        in_process: !in_process.is_empty(),
+        library: library
+            .pop()
+            .map_or_else(|| parse_quote!(::kdev_volumes), |(_, path)| path),
+    })
+}
+
+/// What stands between two commas.
+enum Item {
+    Volume(Entry),
+    /// The word alone.
+    InProcess(Ident),
+    /// `crate = "path"`.
+    Library(Token![crate], Path),
+}
+
+impl Parse for Item {
+    fn parse(input: ParseStream) -> Result<Self> {
+        if input.peek(Token![crate]) {
+            let word = input.parse()?;
+            let wanted = "`crate` is the path of kdev-volumes where it has another name, such as `crate = \"renamed\"`";
+            let path = input
+                .parse::<Token![=]>()
+                .and_then(|_| input.parse::<LitStr>())
+                .and_then(|path| path.parse_with(Path::parse_mod_style));
+            return path
+                .map(|path| Self::Library(word, path))
+                .map_err(|error| Error::new(error.span(), wanted));
+        }
+        // A volume may have the name; it has a size then.
+        let ahead = input.fork();
+        let is_alone = ahead.parse::<Ident>().is_ok_and(|word| word == "in_process")
+            && (ahead.is_empty() || ahead.peek(Token![,]));
+        Ok(match is_alone {
+            true => Self::InProcess(input.parse()?),
+            false => Self::Volume(input.parse()?),
+        })
+    }
+}
+
+fn spec(entries: &[Entry]) -> Result<Spec> {
     let volumes: Vec<Result<Asked>> = entries.iter().map(Entry::volume).collect();
     let good: Vec<&Asked> = volumes.iter().flatten().collect();
     let clashes: Vec<Error> = (0..good.len())
@@ -102,7 +174,7 @@ impl Entry {
 
     fn named(&self, size: Bytes) -> Result<VolumeSpec> {
         let name = &self.name;
-        if ["crate", "self", "super"].iter().any(|word| name == word) {
+        if ["self", "super"].iter().any(|word| name == word) {
             return refuse(
                 name,
                 format!("a volume cannot be named `{name}` (no argument could have the name)"),
@@ -205,12 +277,13 @@ fn literal(value: &Expr) -> Option<&Lit> {
 
 #[cfg(test)]
 mod tests {
+    use quote::ToTokens;
     use rstest::rstest;
 
     use super::*;
 
     fn messages(attribute: &str) -> Vec<String> {
-        let error = parse(attribute.parse().unwrap()).unwrap_err();
+        let error = parse(attribute.parse().unwrap()).err().unwrap();
         error.into_iter().map(|error| error.to_string()).collect()
     }
 
@@ -228,13 +301,31 @@ mod tests {
         #[case] attribute: &str,
         #[case] expected: &[(&str, u64, &str, u32)],
     ) {
-        let spec = parse(attribute.parse().unwrap()).unwrap();
+        let spec = parse(attribute.parse().unwrap()).unwrap().spec;
         let read: Vec<_> = spec
             .volumes()
             .iter()
             .map(|v| (v.name(), v.size().get(), v.env(), v.order()))
             .collect();
         assert_eq!(read, expected);
+    }
+
+    #[rstest]
+    #[case("test = 1", false, "::kdev_volumes")]
+    #[case("in_process, test = 1", true, "::kdev_volumes")]
+    #[case("test = 1, in_process,", true, "::kdev_volumes")]
+    #[case("in_process = 1", false, "::kdev_volumes")]
+    #[case("crate = \"kv\", test = 1", false, "kv")]
+    #[case("crate = \"::a::kv\", in_process, test = 1", true, "::a::kv")]
+    fn settings_of_the_whole_test_stand_beside_its_volumes(
+        #[case] attribute: &str,
+        #[case] in_process: bool,
+        #[case] library: &str,
+    ) {
+        let read = parse(attribute.parse().unwrap()).unwrap();
+        let path = read.library.to_token_stream().to_string().replace(' ', "");
+        assert_eq!((read.in_process, path.as_str()), (in_process, library));
+        assert_eq!(read.spec.volumes().len(), 1);
     }
 
     #[rstest]
@@ -259,7 +350,13 @@ mod tests {
     #[case("test(size = 1, env = 1)", "is a string such as \"MY_DEV\"")]
     #[case("test(size = 1, env = \"1A\")", "bad environment variable `1A`")]
     #[case("Test = 1", "bad volume name `Test`")]
-    #[case("crate = 1", "cannot be named `crate`")]
+    #[case("self = 1", "cannot be named `self`")]
+    #[case("crate = 1", "`crate` is the path of kdev-volumes")]
+    #[case("crate = \"a b\"", "`crate` is the path of kdev-volumes")]
+    #[case("crate", "`crate` is the path of kdev-volumes")]
+    #[case("test = 1, crate = \"a\", crate = \"b\"", "`crate` stands twice")]
+    #[case("in_process, test = 1, in_process", "`in_process` stands twice")]
+    #[case("in_process", "no volume was asked for")]
     #[case("test = 1, test = 2", "two volumes are named `test`")]
     #[case("test = 1, x(size = 1, env = \"TEST_DEV\")", "`test` and `x` both want")]
     #[case("test = 1 scratch = 1", "expected `,`")]

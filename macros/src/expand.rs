@@ -1,13 +1,18 @@
 //! From a test function to one that runs its body with volumes.
 
-use kdev_volumes_spec::{Spec, VolumeSpec};
+use kdev_volumes_spec::VolumeSpec;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Error, Expr, Item, ItemFn, Result, ReturnType, Stmt, parse_quote};
+use syn::ext::IdentExt;
+use syn::punctuated::Punctuated;
+use syn::{
+    Attribute, Error, Expr, Item, ItemFn, Meta, MetaNameValue, Path, Result, ReturnType, Stmt, Token, Type,
+    parse_quote,
+};
 
-use crate::attribute;
+use crate::attribute::{self, Attribute as Asked};
 use crate::errors::{all, both, refuse};
-use crate::inject::{Injection, take_guards};
+use crate::inject::{Injection, Taker, take_guards};
 
 /// Wraps the body of the annotated function, or says all that is wrong with it.
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
@@ -18,9 +23,18 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn wrap(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let (spec, mut function) = both(attribute::parse(attribute), test_function(item))?;
-    let guards = take_guards(&mut function.sig.inputs, &spec)?;
-    let body = body(&function, &spec, &guards);
+    let (attribute, mut function) = both(attribute::parse(attribute), test_function(item))?;
+    let taker = if function.attrs.iter().all(is_inert) {
+        Taker::Nobody
+    } else {
+        Taker::OtherMacro
+    };
+    let guards = take_guards(&mut function.sig.inputs, &attribute.spec, taker)?;
+    let body = body(&function, &attribute, &guards);
+    if returns_opaque(&function) {
+        let library = &attribute.library;
+        function.sig.output = parse_quote!(-> #library::__private::Ended);
+    }
     // In the user's own braces, so that rustc's complaints about the function point at it.
     function.block.stmts = vec![Stmt::Expr(Expr::Verbatim(body), None)];
     Ok(function.into_token_stream())
@@ -47,24 +61,70 @@ fn test_function(item: TokenStream) -> Result<ItemFn> {
             .last()
             .is_some_and(|segment| segment.ident == "kdev_volumes")
     });
+    let opaque_within = (!returns_opaque(&function)).then(|| find_impl(signature.output.to_token_stream()));
     all([
         none_of(
             twice,
             "`#[kdev_volumes]` stands twice on this test (name all its volumes in one)",
         ),
-        none_of(signature.constness, "a test with volumes cannot be a `const fn`"),
         none_of(
-            signature.asyncness,
-            "async tests are not supported; write a `fn` and block on the future in its body",
+            made_by_other_macro(&function),
+            "another macro has made this test, and perhaps others without volumes (put `#[kdev_volumes]` \
+             first, above it)",
         ),
+        none_of(signature.constness, "a test with volumes cannot be a `const fn`"),
         none_of(&signature.abi, "a test with volumes cannot be an `extern fn`"),
         none_of(&signature.variadic, "a test has no variadic arguments"),
         none_of(
-            find_impl(signature.output.to_token_stream()),
-            "the return type of a test with volumes is written out (`Result<(), E>`), not `impl Trait`",
+            opaque_within.flatten(),
+            "the return type of a test with volumes is written out (`Result<(), E>`), or `impl Termination` as a whole",
         ),
     ])?;
     Ok(function)
+}
+
+/// Finds the name of a function that a macro such as rstest has made for one case of a test: it is not
+/// in the source, and all that the function does is to call another. Below the first of rstest's
+/// `#[case]`s, only some of the cases would have volumes, and this one cannot tell.
+fn made_by_other_macro(function: &ItemFn) -> Option<&Ident> {
+    let name = &function.sig.ident;
+    let is_word = |expr: &Expr| matches!(expr, Expr::Path(path) if path.path.get_ident().is_some());
+    let (last, before) = function.block.stmts.split_last()?;
+    let calls = match last {
+        Stmt::Expr(Expr::Call(call), _) => is_word(&call.func) && call.args.iter().all(is_word),
+        _ => false,
+    };
+    let only_calls = calls && before.iter().all(|statement| matches!(statement, Stmt::Local(_)));
+    let written = name.span().source_text()?;
+    (only_calls && *name != written.trim_start_matches("r#")).then_some(name)
+}
+
+/// Whether the test returns `impl Trait`, and nothing around it.
+fn returns_opaque(function: &ItemFn) -> bool {
+    matches!(&function.sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_)))
+}
+
+/// Whether an attribute is rustc's own, and takes no arguments out of a signature.
+fn is_inert(attribute: &Attribute) -> bool {
+    const INERT: [&str; 16] = [
+        "test",
+        "should_panic",
+        "ignore",
+        "doc",
+        "cfg",
+        "cfg_attr",
+        "allow",
+        "expect",
+        "warn",
+        "deny",
+        "forbid",
+        "must_use",
+        "inline",
+        "cold",
+        "track_caller",
+        "deprecated",
+    ];
+    INERT.iter().any(|name| attribute.path().is_ident(name))
 }
 
 fn none_of(tokens: impl ToTokens, message: &str) -> Result<()> {
@@ -83,63 +143,145 @@ fn find_impl(tokens: TokenStream) -> Option<Ident> {
     })
 }
 
-fn body(function: &ItemFn, spec: &Spec, guards: &[Injection]) -> TokenStream {
+fn body(function: &ItemFn, attribute: &Asked, guards: &[Injection]) -> TokenStream {
+    let library = &attribute.library;
     let session = Ident::new("__kdev_session", Span::mixed_site());
-    let bindings = guards.iter().map(|guard| guard.binding(&session));
+    let bindings = guards.iter().map(|guard| guard.binding(&session, library));
     let mutability = guards
         .iter()
         .any(Injection::takes_from_session)
         .then(|| quote!(mut));
+    let is_opaque = returns_opaque(function);
     let returns = match &function.sig.output {
-        ReturnType::Default => quote!(-> ()),
-        written => written.to_token_stream(),
+        ReturnType::Default => Some(quote!(-> ())),
+        written => (!is_opaque).then(|| written.to_token_stream()),
     };
     let statements = &function.block.stmts;
-    let declaration = declaration(function, spec);
+    let declaration = declaration(function, attribute);
+    let asyncness = function.sig.asyncness;
     let closure = quote_spanned! {Span::mixed_site()=>
-        |#mutability #session: ::kdev_volumes::__private::Session| #returns {
+        #asyncness |#mutability #session: #library::__private::Session| #returns {
             #(#bindings)*
             { #(#statements)* }
         }
     };
     // `run` is #[track_caller]: what it reports happened at the test's own line.
-    let run = quote_spanned! {function.sig.ident.span()=>
-        ::kdev_volumes::__private::run(&__KDEV_DECLARATION, #closure)
+    let span = function.sig.ident.span();
+    let run = Ident::new(
+        match (asyncness.is_some(), is_opaque) {
+            (false, false) => "run",
+            (false, true) => "run_opaque",
+            (true, false) => "run_async",
+            (true, true) => "run_opaque_async",
+        },
+        span,
+    );
+    let wait = asyncness.map(|_| quote_spanned!(span=> .await));
+    let call = quote_spanned! {span=>
+        #library::__private::#run(&__KDEV_DECLARATION, #closure) #wait
     };
     // What returns nothing ends as a statement, as lints want it.
     let end = matches!(function.sig.output, ReturnType::Default).then(|| quote!(;));
+    // The written type stays in use, and so do its imports.
+    let (generics, conditions) = (&function.sig.generics, &function.sig.generics.where_clause);
+    let written = match &function.sig.output {
+        ReturnType::Type(_, ty) if is_opaque => {
+            Some(quote!(fn __kdev_returned #generics (_: #ty) #conditions {}))
+        }
+        _ => None,
+    };
     quote! {
         #declaration
-        #run #end
+        #written
+        #call #end
     }
 }
 
-fn declaration(function: &ItemFn, spec: &Spec) -> TokenStream {
-    let name = function.sig.ident.to_string();
+fn declaration(function: &ItemFn, attribute: &Asked) -> TokenStream {
+    let Asked {
+        spec,
+        in_process,
+        library,
+    } = attribute;
+    let name = function.sig.ident.unraw().to_string();
     let line = quote_spanned!(function.sig.ident.span()=> ::core::line!());
-    let should_panic = function
-        .attrs
+    let (cases, all) = cases(&function.attrs);
+    let cases = cases.into_iter().map(should_panic);
+    let should_panic = should_panic(all);
+    let volumes = spec
+        .volumes()
         .iter()
-        .any(|attribute| attribute.path().is_ident("should_panic"));
-    let volumes = spec.volumes().iter().map(declared_volume);
+        .map(|volume| declared_volume(volume, library));
     quote! {
-        #[::kdev_volumes::__private::linkme::distributed_slice(::kdev_volumes::__private::DECLARATIONS)]
-        #[linkme(crate = ::kdev_volumes::__private::linkme)]
-        static __KDEV_DECLARATION: ::kdev_volumes::__private::Declaration = ::kdev_volumes::__private::Declaration {
+        #[#library::__private::linkme::distributed_slice(#library::__private::DECLARATIONS)]
+        #[linkme(crate = #library::__private::linkme)]
+        static __KDEV_DECLARATION: #library::__private::Declaration = #library::__private::Declaration {
             module: ::core::module_path!(),
             function: #name,
             file: ::core::file!(),
             line: #line,
             should_panic: #should_panic,
+            cases: &[#(#cases),*],
+            in_process: #in_process,
             volumes: &[#(#volumes),*],
         };
     }
 }
 
-fn declared_volume(volume: &VolumeSpec) -> TokenStream {
+/// Tells the attributes of each of rstest's cases, which stand before it, from those of all, which stand
+/// after the last.
+fn cases(attributes: &[Attribute]) -> (Vec<&[Attribute]>, &[Attribute]) {
+    let is_case = |attribute: &Attribute| {
+        let first = attribute.path().segments.first();
+        first.is_some_and(|segment| segment.ident == "case")
+    };
+    let mut cases: Vec<&[Attribute]> = attributes.split(is_case).collect();
+    let all = cases.pop().unwrap_or_default();
+    (cases, all)
+}
+
+/// Returns the text that the test's panic has to hold, if a panic is what it wants, as an expression: what
+/// is wanted under a condition is for the compiler to decide.
+fn should_panic(attributes: &[Attribute]) -> TokenStream {
+    let conditional = attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg_attr"))
+        .filter_map(|attribute| {
+            let parts = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+            let parts = parts.ok()?;
+            let condition = parts.first()?;
+            let text = parts.iter().skip(1).find_map(wanted_panic)?;
+            Some(quote!(if ::core::cfg!(#condition) { ::core::option::Option::Some(#text) } else))
+        });
+    match attributes
+        .iter()
+        .find_map(|attribute| wanted_panic(&attribute.meta))
+    {
+        Some(text) => quote!(::core::option::Option::Some(#text)),
+        None => quote!(#(#conditional)* { ::core::option::Option::None }),
+    }
+}
+
+/// Reads `should_panic`, `should_panic = "text"` and `should_panic(expected = "text")`.
+fn wanted_panic(meta: &Meta) -> Option<Expr> {
+    if !meta.path().is_ident("should_panic") {
+        return None;
+    }
+    let written = match meta {
+        Meta::Path(_) => None,
+        Meta::NameValue(MetaNameValue { value, .. }) => Some(value.clone()),
+        Meta::List(list) => list
+            .parse_args::<MetaNameValue>()
+            .ok()
+            .map(|expected| expected.value),
+    };
+    Some(written.unwrap_or_else(|| parse_quote!("")))
+}
+
+fn declared_volume(volume: &VolumeSpec, library: &Path) -> TokenStream {
     let (name, bytes, env, order) = (volume.name(), volume.size().get(), volume.env(), volume.order());
     quote! {
-        ::kdev_volumes::__private::DeclaredVolume { name: #name, bytes: #bytes, env: #env, order: #order }
+        #library::__private::DeclaredVolume { name: #name, bytes: #bytes, env: #env, order: #order }
     }
 }
 
@@ -186,7 +328,9 @@ where
         function: "name",
         file: ::core::file!(),
         line: ::core::line!(),
-        should_panic: false,
+        should_panic: { ::core::option::Option::None },
+        cases: &[],
+        in_process: false,
         volumes: &[
             ::kdev_volumes::__private::DeclaredVolume {
                 name: "test",
@@ -249,7 +393,9 @@ unsafe fn name() {
         function: "name",
         file: ::core::file!(),
         line: ::core::line!(),
-        should_panic: true,
+        should_panic: ::core::option::Option::Some("text"),
+        cases: &[],
+        in_process: false,
         volumes: &[
             ::kdev_volumes::__private::DeclaredVolume {
                 name: "test",
@@ -266,6 +412,71 @@ unsafe fn name() {
 }
 "##
         );
+    }
+
+    #[test]
+    fn an_async_test_awaits_its_body() {
+        let item = quote! {
+            #[tokio::test]
+            async fn name(test: Volume) -> impl Termination {
+                wait().await;
+            }
+        };
+        let expanded = expanded(quote!(in_process, crate = "k::v", test = 1), item);
+        let (_, body) = expanded.split_once("};\n").unwrap();
+        assert_eq!(
+            body,
+            r##"    fn __kdev_returned(_: impl Termination) {}
+    k::v::__private::run_opaque_async(
+            &__KDEV_DECLARATION,
+            async |mut __kdev_session: k::v::__private::Session| {
+                let test: Volume = k::v::__private::take(&mut __kdev_session, "test");
+                let _ = &test;
+                {
+                    wait().await;
+                }
+            },
+        )
+        .await
+}
+"##
+        );
+        assert!(
+            expanded.contains("async fn name() -> k::v::__private::Ended {"),
+            "{expanded}"
+        );
+        assert!(expanded.contains("in_process: true,"), "{expanded}");
+        assert!(!expanded.contains("kdev_volumes"), "{expanded}");
+    }
+
+    #[rstest]
+    #[case("fn f() {}", "{ None }")]
+    #[case("#[should_panic] fn f() {}", "Some (\"\")")]
+    #[case("#[should_panic = \"x\"] fn f() {}", "Some (\"x\")")]
+    #[case("#[test] #[should_panic(expected = \"x\")] fn f() {}", "Some (\"x\")")]
+    #[case(
+        "#[cfg_attr(unix, should_panic)] fn f() {}",
+        "if :: core :: cfg ! (unix) { Some (\"\") } else { None }"
+    )]
+    #[case(
+        "#[cfg_attr(all(a, b), ignore, should_panic(expected = \"x\"))] fn f() {}",
+        "if :: core :: cfg ! (all (a , b)) { Some (\"x\") } else { None }"
+    )]
+    #[case("#[cfg_attr(should_panic, ignore)] #[test] fn f() {}", "{ None }")]
+    fn a_panic_may_be_wanted_under_a_condition(#[case] item: &str, #[case] expected: &str) {
+        let function: ItemFn = syn::parse_str(item).unwrap();
+        let wanted = should_panic(&function.attrs).to_string();
+        assert_eq!(wanted.replace(":: core :: option :: Option :: ", ""), expected);
+    }
+
+    #[test]
+    fn what_stands_before_a_case_is_its_own() {
+        let item =
+            "#[rstest] #[should_panic] #[case::a(1)] #[case(2)] #[should_panic] #[case(3)] #[test] fn f() {}";
+        let function: ItemFn = syn::parse_str(item).unwrap();
+        let (cases, all) = cases(&function.attrs);
+        let lengths: Vec<usize> = cases.iter().map(|case| case.len()).collect();
+        assert_eq!((lengths, all.len()), (vec![2, 0, 1], 1));
     }
 
     #[test]
@@ -291,10 +502,11 @@ fn name(test: Volume) {
 
     #[rstest]
     #[case("const fn f() {}", "cannot be a `const fn`")]
-    #[case("async fn f() {}", "async tests are not supported")]
     #[case("extern \"C\" fn f() {}", "cannot be an `extern fn`")]
-    #[case("fn f() -> impl Debug {}", "not `impl Trait`")]
-    #[case("fn f() -> Result<(), Box<(impl Debug,)>> {}", "not `impl Trait`")]
+    #[case(
+        "fn f() -> Result<(), Box<(impl Debug,)>> {}",
+        "or `impl Termination` as a whole"
+    )]
     #[case("#[kdev_volumes(test = 1)] fn f() {}", "stands twice")]
     #[case("#[k::kdev_volumes(test = 1)] fn f() {}", "stands twice")]
     #[case("struct S;", "stands on a test function")]

@@ -6,7 +6,7 @@ use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Pat, PatIdent, PatType, Result, Token, Type, TypePath};
+use syn::{Attribute, FnArg, Pat, PatIdent, PatType, Path, Result, Token, Type, TypePath};
 
 use crate::errors::{all, refuse};
 
@@ -35,10 +35,21 @@ enum Guard {
     Session,
 }
 
+/// Who takes the arguments that are no guards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taker {
+    /// rustc, which takes none.
+    Nobody,
+    /// A macro below ours, such as rstest, whose fixtures have no attributes.
+    OtherMacro,
+}
+
 /// Takes the guards out of a test's arguments; those given away come before those lent.
 ///
 /// An argument with an attribute such as rstest's `#[case]` is left to the macro that knows it.
-pub(crate) fn take_guards(arguments: &mut Arguments, spec: &Spec) -> Result<Vec<Injection>> {
+pub(crate) fn take_guards(arguments: &mut Arguments, spec: &Spec, taker: Taker) -> Result<Vec<Injection>> {
+    let is_foreign =
+        |argument: &FnArg| is_marked(argument) || (taker == Taker::OtherMacro && !is_of_guard_type(argument));
     let (foreign, own): (Arguments, Arguments) = std::mem::take(arguments).into_iter().partition(is_foreign);
     *arguments = foreign;
     let mut guards = all(own.iter().map(|argument| Injection::new(argument, spec)))?;
@@ -47,7 +58,8 @@ pub(crate) fn take_guards(arguments: &mut Arguments, spec: &Spec) -> Result<Vec<
     Ok(guards)
 }
 
-fn is_foreign(argument: &FnArg) -> bool {
+/// Whether an argument has an attribute of another macro.
+fn is_marked(argument: &FnArg) -> bool {
     let plain = |attribute: &Attribute| {
         PLAIN_ATTRIBUTES
             .iter()
@@ -56,19 +68,39 @@ fn is_foreign(argument: &FnArg) -> bool {
     matches!(argument, FnArg::Typed(PatType { attrs, .. }) if !attrs.iter().all(plain))
 }
 
+fn is_of_guard_type(argument: &FnArg) -> bool {
+    match argument {
+        // No macro takes `self` from a test.
+        FnArg::Receiver(_) => true,
+        FnArg::Typed(PatType { ty, .. }) => guarded(ty).is_some(),
+    }
+}
+
+/// Finds the type behind a `&`, and whether it is a volume's rather than a session's; `None` if it is no
+/// guard's.
+fn guarded(ty: &Type) -> Option<(&Type, bool)> {
+    let ty = match ungrouped(ty) {
+        Type::Reference(reference) => ungrouped(&reference.elem),
+        owned => owned,
+    };
+    match ty {
+        Type::Path(path) if ends_in(path, "Volume") => Some((ty, true)),
+        Type::Path(path) if ends_in(path, "Session") => Some((ty, false)),
+        _ => None,
+    }
+}
+
 impl Injection {
     fn new(argument: &FnArg, spec: &Spec) -> Result<Self> {
         let FnArg::Typed(PatType { attrs, pat, ty, .. }) = argument else {
             return refuse(argument, "a test has no `self` (write it outside of the `impl`)");
         };
-        let (reference, guarded) = match ungrouped(ty) {
-            Type::Reference(reference) => (Some(reference), ungrouped(&reference.elem)),
-            owned => (None, owned),
+        let reference = match ungrouped(ty) {
+            Type::Reference(reference) => Some(reference),
+            _ => None,
         };
-        let is_volume = match guarded {
-            Type::Path(path) if ends_in(path, "Volume") => true,
-            Type::Path(path) if ends_in(path, "Session") => false,
-            _ => return refuse(argument, NO_GUARD),
+        let Some((guarded, is_volume)) = guarded(ty) else {
+            return refuse(argument, NO_GUARD);
         };
         if reference.is_some_and(|reference| reference.mutability.is_some()) {
             return refuse(
@@ -120,7 +152,7 @@ impl Injection {
     }
 
     /// Writes the `let` that binds the argument; `session` is the variable that holds the session.
-    pub(crate) fn binding(&self, session: &Ident) -> TokenStream {
+    pub(crate) fn binding(&self, session: &Ident, library: &Path) -> TokenStream {
         let Self {
             attributes,
             pattern,
@@ -136,10 +168,10 @@ impl Injection {
         let value = match guard {
             Guard::Session => quote_spanned!(span=> #ampersand #session),
             Guard::Volume(volume) if ampersand.is_some() => {
-                quote_spanned!(span=> ::kdev_volumes::__private::lend(&#session, #volume))
+                quote_spanned!(span=> #library::__private::lend(&#session, #volume))
             }
             Guard::Volume(volume) => {
-                quote_spanned!(span=> ::kdev_volumes::__private::take(&mut #session, #volume))
+                quote_spanned!(span=> #library::__private::take(&mut #session, #volume))
             }
         };
         // The second line uses the guard, so that one which is only held is no unused variable;
@@ -198,10 +230,14 @@ mod tests {
     use super::*;
 
     fn guards(arguments: &str) -> Result<(String, Vec<Injection>)> {
+        guards_beside(Taker::Nobody, arguments)
+    }
+
+    fn guards_beside(taker: Taker, arguments: &str) -> Result<(String, Vec<Injection>)> {
         let size = Bytes::new(1);
         let spec = ["test", "scratch", "type"].map(|name| VolumeSpec::new(name, size).unwrap());
         let mut arguments = Arguments::parse_terminated.parse_str(arguments).unwrap();
-        let guards = take_guards(&mut arguments, &Spec::new(spec).unwrap())?;
+        let guards = take_guards(&mut arguments, &Spec::new(spec).unwrap(), taker)?;
         Ok((arguments.to_token_stream().to_string(), guards))
     }
 
@@ -225,7 +261,7 @@ mod tests {
         assert_eq!(left, "");
         let session = Ident::new("session", Span::call_site());
         let binding = guards[0]
-            .binding(&session)
+            .binding(&session, &syn::parse_quote!(::kdev_volumes))
             .to_string()
             .replace(":: kdev_volumes :: __private :: ", "");
         assert!(binding.starts_with(expected), "{binding}");
@@ -247,6 +283,17 @@ mod tests {
             guards("#[case] fs: &str, #[cfg(unix)] test: Volume, #[from(x)] y: u32").unwrap();
         assert_eq!(left, "# [case] fs : & str , # [from (x)] y : u32");
         assert_eq!(guards.len(), 1);
+    }
+
+    #[test]
+    fn a_fixture_is_left_to_the_macro_that_knows_it() {
+        let (left, guards) =
+            guards_beside(Taker::OtherMacro, "repository: Repo, test: &Volume, n: u32").unwrap();
+        assert_eq!(left, "repository : Repo , n : u32");
+        assert_eq!(guards.len(), 1);
+        let misspelt = guards_beside(Taker::OtherMacro, "tset: Volume").err().unwrap();
+        assert!(misspelt.to_string().contains("no volume is named `tset` here"));
+        assert!(guards_beside(Taker::OtherMacro, "&self").is_err());
     }
 
     #[rstest]

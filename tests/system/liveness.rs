@@ -12,7 +12,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::scene::{NOBODY, Say, Scene, find_volume, wait_until};
+use crate::scene::{AS_UNDER_NEXTEST, NOBODY, Say, Scene, find_volume, wait_until};
 
 /// A volume of a process that may die, attached for as long as this test looks at it.
 struct Watched<'a> {
@@ -256,7 +256,8 @@ fn an_owner_in_another_pid_namespace_is_known_by_its_lease_alone() {
     inside
         .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
         .arg(child.get_program())
-        .args(child.get_args());
+        .args(child.get_args())
+        .env(AS_UNDER_NEXTEST.0, AS_UNDER_NEXTEST.1);
     let child = scene.start_command(&mut inside);
     let watched = Watched::new(&scene);
     assert_eq!(watched.record()["pid"], 1, "as it knows itself");

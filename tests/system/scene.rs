@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// Long enough for a busy machine: nothing is measured by it, it ends a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What nextest says, so that a process which is started for a test runs it itself.
+pub(crate) const AS_UNDER_NEXTEST: (&str, &str) = ("NEXTEST_EXECUTION_MODE", "process-per-test");
+
 /// A user who is not root, and has no rights of any kind.
 pub(crate) const NOBODY: u32 = 65534;
 
@@ -131,6 +134,7 @@ impl Scene {
             "--ignored",
             "--nocapture",
         ]);
+        command.env(AS_UNDER_NEXTEST.0, AS_UNDER_NEXTEST.1);
         command
     }
 

@@ -1,0 +1,135 @@
+//! Running one test of many in a process of its own: this program, started again for it alone.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::command;
+use crate::error::{Error, Result};
+use crate::harness::alone::{self, VARIABLE};
+use crate::harness::replay::{Excerpt, Marks, Text};
+use crate::harness::report::{Report, Told};
+use crate::harness::verdict::{End, Failure, Verdict, verdict};
+use crate::owner::Owner;
+use crate::process::{self, Process};
+use crate::reap;
+use crate::state::State;
+use crate::state_dir::StateDir;
+
+/// How long the output of a process is read that has ended, while something that it left behind has it.
+const AFTER_THE_END: Duration = Duration::from_millis(200);
+
+/// Runs a test in a process of its own, replays what it writes, and takes back what it held if it dies.
+pub(super) fn run_again(test: &str, should_panic: bool) -> Verdict {
+    match attempt(test, should_panic) {
+        Ok(verdict) => verdict,
+        Err(err) => Verdict::Fail(Failure::Unsaid(format!(
+            "it cannot be run in a process of its own: {}",
+            err.chain()
+        ))),
+    }
+}
+
+fn attempt(test: &str, should_panic: bool) -> Result<Verdict> {
+    let failed = |err| Error::io("start", "/proc/self/exe", err);
+    let report = Report::new().map_err(failed)?;
+    let nonce = format!("{:016x}", getrandom::u64().map_err(|err| failed(err.into()))?);
+    let marks = Marks::new(&nonce);
+    let parent = alone::as_parent(report.number(), nonce, test);
+    let mut child = command::start_test(test, (VARIABLE, &parent.to_variable())).map_err(failed)?;
+    let started = Process::find(child.id());
+    let replayed = replay(&mut child, Excerpt::new(marks));
+    let status = child.wait().map_err(failed)?;
+    replayed.map_err(failed)?;
+    let told = report.read().map_err(failed)?;
+    if matches!(told.last(), Some(Told::Began)) {
+        if let Process::Running { start_time } = started {
+            take_back(child.id(), start_time)?;
+        }
+    }
+    Ok(verdict(&told, End::from(status), should_panic))
+}
+
+/// Its watchdog is at it too; together they are done when the first is.
+fn take_back(pid: u32, start_time: u64) -> Result<()> {
+    let owner = Owner {
+        pid,
+        start_time: Some(start_time),
+        ..Owner::myself()?
+    };
+    reap::reap_owner(&State::new(StateDir::from_env()?), &owner)
+}
+
+/// Prints what a child writes, as it comes, where libtest can capture it.
+fn replay(child: &mut Child, mut excerpt: Excerpt) -> io::Result<()> {
+    let ended = process::pidfd(child.id())?;
+    let mut stdout = child.stdout.take();
+    let mut stderr = child.stderr.take();
+    let (mut out, mut err) = (Text::default(), Text::default());
+    let mut deadline = None;
+    while stdout.is_some() || stderr.is_some() {
+        let waited_for = [
+            stdout.as_ref().map(AsFd::as_fd),
+            stderr.as_ref().map(AsFd::as_fd),
+            deadline.is_none().then(|| ended.as_fd()),
+        ];
+        let [out_ready, err_ready, has_ended] = wait(waited_for, deadline)?;
+        if has_ended {
+            deadline = Some(Instant::now() + AFTER_THE_END);
+        }
+        if out_ready {
+            let piece = read_some(&mut stdout)?;
+            print!("{}", out.of(&excerpt.feed(&piece)));
+        }
+        if err_ready {
+            let piece = read_some(&mut stderr)?;
+            eprint!("{}", err.of(&piece));
+        }
+        if !out_ready && !err_ready && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            eprintln!("kdev: the test has left a process behind that holds its output open");
+            break;
+        }
+    }
+    print!("{}{}", out.of(&excerpt.rest()), out.rest());
+    eprint!("{}", err.rest());
+    Ok(())
+}
+
+/// Waits until one of them can be read, or the deadline.
+fn wait<const N: usize>(
+    fds: [Option<BorrowedFd<'_>>; N],
+    deadline: Option<Instant>,
+) -> io::Result<[bool; N]> {
+    let mut polled: Vec<PollFd<'_>> = fds
+        .iter()
+        .flatten()
+        .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
+        .collect();
+    let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {
+        let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    });
+    match poll(&mut polled, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(err) => return Err(err.into()),
+    }
+    let mut ready = polled.iter().map(|fd| fd.any().unwrap_or(false));
+    Ok(fds.map(|fd| fd.is_some() && ready.next().unwrap_or(false)))
+}
+
+/// Reads what is there, and closes what has ended.
+fn read_some(pipe: &mut Option<impl Read>) -> io::Result<Vec<u8>> {
+    let Some(reader) = pipe else { return Ok(Vec::new()) };
+    let mut buffer = [0; 8192];
+    match reader.read(&mut buffer) {
+        Ok(0) => *pipe = None,
+        Ok(length) => return Ok(buffer[..length].to_vec()),
+        Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+        Err(err) => return Err(err),
+    }
+    Ok(Vec::new())
+}
