@@ -67,6 +67,18 @@ fn should_panic_and_does() {
 #[ignore = "started by other tests"]
 fn should_panic_and_does_not() {}
 
+/// No test itself, and so nothing that a runner knows.
+#[kdev_volumes(test = "16M")]
+fn annotated(test: &Volume) {
+    assert_eq!(env::var_os("TEST_DEV").as_deref(), Some(test.path().as_os_str()));
+}
+
+#[test]
+#[ignore = "started by other tests"]
+fn calls_an_annotated_function() {
+    annotated();
+}
+
 /// Leaves a file system that was used and unmounted.
 #[kdev_volumes(test = "32M", scratch = "32M")]
 #[test]

@@ -11,6 +11,8 @@ mod liveness;
 mod lvm;
 mod matrix;
 mod neighbours;
+mod runners;
 mod scene;
+mod suite;
 mod torture;
 mod watchdog;

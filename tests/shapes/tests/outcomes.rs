@@ -170,6 +170,7 @@ mod passes {
     #[kdev_volumes(test = "1M")]
     #[test]
     #[ignore = "started by other tests"]
+    #[expect(clippy::zombie_processes, reason = "it is to be left behind")]
     fn although_it_leaves_a_process_behind() {
         std::process::Command::new("sleep").arg("1").spawn().unwrap();
     }
