@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Error, Result};
 
@@ -34,4 +35,13 @@ pub(crate) fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
+}
+
+/// Moves tokens to another place, at which rustc reports what is wrong with them.
+pub(crate) fn respanned(tokens: impl ToTokens, span: Span) -> TokenStream {
+    let moved = |mut token: TokenTree| {
+        token.set_span(span);
+        token
+    };
+    tokens.into_token_stream().into_iter().map(moved).collect()
 }

@@ -11,7 +11,7 @@ use syn::{
 };
 
 use crate::attribute::{self, Attribute as Asked};
-use crate::errors::{all, both, refuse};
+use crate::errors::{all, both, refuse, respanned};
 use crate::inject::{Injection, Taker, take_guards};
 
 /// Wraps the body of the annotated function, or says all that is wrong with it.
@@ -167,6 +167,7 @@ fn body(function: &ItemFn, attribute: &Asked, guards: &[Injection]) -> TokenStre
     };
     // `run` is #[track_caller]: what it reports happened at the test's own line.
     let span = function.sig.ident.span();
+    let library = respanned(library, span);
     let run = Ident::new(
         match (asyncness.is_some(), is_opaque) {
             (false, false) => "run",

@@ -8,7 +8,7 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Pat, PatIdent, PatType, Path, Result, Token, Type, TypePath};
 
-use crate::errors::{all, refuse};
+use crate::errors::{all, refuse, respanned};
 
 type Arguments = Punctuated<FnArg, Token![,]>;
 
@@ -165,6 +165,7 @@ impl Injection {
         let span = Span::mixed_site().located_at(ty.span());
         let mut session = session.clone();
         session.set_span(span);
+        let library = respanned(library, span);
         let value = match guard {
             Guard::Session => quote_spanned!(span=> #ampersand #session),
             Guard::Volume(volume) if ampersand.is_some() => {

@@ -1,5 +1,7 @@
 #![deny(warnings)]
 
+use std::process::{ExitCode, Termination};
+
 use kdev_volumes::{Volume, kdev_volumes};
 
 mod inner {
@@ -55,6 +57,24 @@ fn with_inner_attributes() {
     let mut _x = 1;
 }
 
+#[kdev_volumes(test = "1G")]
+async fn asynchronous(test: Volume) -> Result<(), Box<dyn std::error::Error>> {
+    std::future::ready(()).await;
+    std::fs::metadata(test.path())?;
+    Ok(())
+}
+
+#[kdev_volumes(test = "1G", in_process)]
+async fn lends<'a>(test: &'a Volume) {
+    std::future::ready(test.path()).await;
+}
+
+#[kdev_volumes(test = "1G")]
+fn opaque(test: Volume) -> impl Termination {
+    drop(test);
+    ExitCode::SUCCESS
+}
+
 struct Suite;
 
 impl Suite {
@@ -71,6 +91,7 @@ fn main() {
         with_inner_attributes,
         Suite::associated,
     ];
+    let _ = (asynchronous, lends, opaque);
     let _: fn() -> Result<(), u32> = generic::<u32>;
     let _: unsafe fn() = not_safe;
     let _: fn() -> Result<(), Box<dyn std::error::Error>> = early;

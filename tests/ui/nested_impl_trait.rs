@@ -1,9 +1,8 @@
 use kdev_volumes::kdev_volumes;
 
 #[kdev_volumes(test = "1G")]
-#[test]
-fn f() -> Result<(), impl std::fmt::Debug> {
-    Ok::<(), String>(())
+fn name() -> Result<(), Box<dyn Fn() -> impl std::fmt::Debug>> {
+    Ok(())
 }
 
 fn main() {}

@@ -1,7 +1,0 @@
-use kdev_volumes::{Volume, kdev_volumes};
-
-#[kdev_volumes(test = "1G")]
-#[test]
-async fn f(test: Volume) {}
-
-fn main() {}
