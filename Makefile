@@ -27,13 +27,13 @@ test: lint test-host test-bed
 
 test-host: tools
 	cargo nextest run --workspace --features cli,fault-points --no-fail-fast
-	# As threads of one process too, where annotated tests take turns.
+	# Under plain cargo test too, where each annotated test starts a process of its own.
 	cargo test -p annotated-suite --quiet
 	cargo test --workspace --features cli --doc --quiet
 
 # A guest has one processor, so there are two at once; what each says comes when it has ended.
 test-bed: tools
-	cargo nextest archive -p kdev-volumes -p annotated-suite --features test-bed --archive-file $(BED_ARCHIVE)
+	cargo nextest archive -p kdev-volumes -p annotated-suite -p shapes --features test-bed --archive-file $(BED_ARCHIVE)
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest bed-itself
 
 bed-itself:

@@ -24,10 +24,22 @@ mod inject;
 ///
 /// # Put it first
 ///
-/// The macro stands above `#[test]` and every other attribute that makes a test (`#[rstest]`). It
-/// adds no `#[test]` of its own. Where it stands below, the other macro sees the guards as arguments
-/// of its own: with `#[test]` above, rustc says "functions used as tests can not have any arguments";
-/// among the `#[case]`s of rstest, it only holds for the cases above it.
+/// The macro stands above `#[test]` and every other attribute that makes a test: `#[tokio::test]`,
+/// `#[rstest]`, its `#[case]`s. It adds no `#[test]` of its own. Below `#[test]` it works for tests without
+/// arguments; with guards, rustc says "functions used as tests can not have any arguments". Below `#[rstest]`
+/// it could hold for some of the cases only, and is an error of the compiler.
+///
+/// # Tests
+///
+/// Anything that can be a test:
+///
+/// - functions that return `()`, a `Result`, an [`ExitCode`](std::process::ExitCode), or `impl Termination`,
+///   which a type of your own has to be written as; `?` and `return` do as always;
+/// - `async` functions, under `#[tokio::test]` or what else makes a test of them;
+/// - `#[should_panic]`, `#[ignore]`, also in `#[cfg_attr(...)]`;
+/// - under `#[rstest]`, with cases, values, fixtures and a timeout. An argument that is no guard, or has an
+///   attribute such as `#[case]` or `#[from]`, is left to rstest. Every case has volumes of its own. Under plain
+///   `cargo test` fixtures are made twice: in the process of all tests, and in that of the test.
 ///
 /// # Volumes
 ///
@@ -62,6 +74,13 @@ mod inject;
 /// | `test_rt`, `scratch_rt` | `TEST_RTDEV`, `SCRATCH_RTDEV` |
 /// | any other, such as `journal` | `JOURNAL_DEV` |
 ///
+/// Beside the volumes may stand:
+///
+/// | setting | meaning |
+/// | --- | --- |
+/// | `in_process` | the test stays in the process of its runner: it has guards, and no environment of its own |
+/// | `crate = "path"` | where kdev-volumes is found, if your manifest gives it another name |
+///
 /// # Guards
 ///
 /// A test may take what it was given as arguments, which the macro removes from its signature:
@@ -79,9 +98,6 @@ mod inject;
 /// argument as `r#type`. The test need not name all its volumes; those that it leaves out are there
 /// all the same. Lifetimes in `&'a Volume` say nothing: what is lent is lent for the body.
 ///
-/// An argument with an attribute of another macro, such as rstest's `#[case]`, `#[values]` or `#[from]`,
-/// is left to that macro. Every case of such a test has volumes of its own.
-///
 /// # The end
 ///
 /// When the test's body has ended, in whatever way, its volumes are given back; a test that passed
@@ -90,15 +106,19 @@ mod inject;
 /// test that failed, `KDEV_KEEP=always` those of every test; a `#[should_panic]` test that panics has
 /// not failed.
 ///
-/// The body may return `()` or a `Result`, and use `?` and `return`.
+/// # A process for each test
 ///
-/// # One test at a time
+/// Environment variables belong to the process. Under [nextest] each test is one. Under plain `cargo test`,
+/// where tests are threads, an annotated test starts its own program again for itself alone (about 2 ms), so
+/// that it has its `TEST_DEV` there and nobody else's. What it writes, panics with or returns is repeated in the
+/// first process, under libtest's capture. A process that ends before its test is over fails the test, also if
+/// it ends with `exit(0)`, and its volumes are taken back at once. It ends with the process that waits for it.
 ///
-/// Environment variables belong to the process. Annotated tests that run as threads of one process,
-/// as under plain `cargo test`, therefore take turns, whatever `--test-threads` says. Tests without the
-/// attribute that run beside them must not read or set the environment, and no thread may outlive an
-/// annotated test that does: std's `set_var` is not safe beside such readers. Under [nextest] each test is
-/// a process, and they run in parallel.
+/// For that the program must be one of libtest, and the annotated function a test itself; where that is not
+/// so, the test fails and says so. `in_process` then gives guards alone, as it does where a test must share what other
+/// tests of its process have.
+///
+/// A thread that outlives its test must keep off the environment.
 ///
 /// [nextest]: https://nexte.st
 ///
@@ -107,9 +127,8 @@ mod inject;
 /// What can be known while compiling is an error there, at the place where it is written: a size that
 /// is none; a name that LVM, or a variable that a shell, could not take; a key that there is not or
 /// twice; two volumes with one name or one variable; no volume; an argument that is no guard, or named like
-/// no volume, or there twice; a second `#[kdev_volumes]`; a `const`, `async` or `extern` function; `self`;
-/// a return type with `impl Trait`. An async test is written as a `fn` that blocks on the future in its
-/// body. Whether a pool has room is known only when the test runs.
+/// no volume, or there twice; a second `#[kdev_volumes]`; a `const` or `extern` function; `self`; a place below
+/// `#[rstest]`'s cases. Whether a pool has room is known only when the test runs.
 #[proc_macro_attribute]
 pub fn kdev_volumes(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(attribute.into(), item.into()).into()
