@@ -101,6 +101,10 @@ pub(crate) fn what_failed_is_kept(scene: &Scene, runners: &[Runner]) {
         let of = |test: &String| kept.iter().find(|(name, _)| name.ends_with(test));
         for test in results.keys() {
             let is_kept = of(test).is_some_and(|(_, kept)| kept == "failed");
+            if test.ends_with("by_a_timeout") && of(test).is_none() {
+                // Its time may have been up before it had any.
+                continue;
+            }
             let should_be = !test.starts_with("passes::");
             assert_eq!(is_kept, should_be, "{runner:?}, {test}: {kept:?}\n{}", said.err);
         }

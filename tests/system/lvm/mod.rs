@@ -7,6 +7,7 @@ mod errors;
 mod foreign;
 mod keep;
 mod matrix;
+mod runners;
 mod setup;
 mod suite;
 mod torture;
