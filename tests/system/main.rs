@@ -12,5 +12,6 @@ mod lvm;
 mod matrix;
 mod neighbours;
 mod scene;
+mod test_dev;
 mod torture;
 mod watchdog;

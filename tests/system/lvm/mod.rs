@@ -9,5 +9,6 @@ mod keep;
 mod matrix;
 mod setup;
 mod suite;
+mod test_dev;
 mod torture;
 mod watchdog;
