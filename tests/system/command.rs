@@ -27,6 +27,15 @@ fn a_usage_error_has_status_2() {
         &["pool", "setup", "--devise=/dev/null"],
         &["pool", "teardown"],
         &["pool", "cleanup", "kdev-20251115103045-a3f9d2-test"],
+        &["pool", "cleanup", "--older-than=2d"],
+        &["pool", "cleanup", "--kept", "--older-than=soon"],
+        &[
+            "pool",
+            "cleanup",
+            "--kept",
+            "--older-than=2d",
+            "kdev-20251115103045-a3f9d2-test",
+        ],
     ] {
         let said = scene.kdev(args).say();
         assert_eq!(said.code, Some(2), "{args:?}: {}", said.err);

@@ -184,6 +184,15 @@ impl Scene {
         file["allocations"].as_array().unwrap().clone()
     }
 
+    /// Writes into a record that its volume was made at another time.
+    pub(crate) fn make_older(&self, lv_name: &str, allocated_at: &str) {
+        let mut records = self.records();
+        let record = records.iter_mut().find(|record| record["lv_name"] == lv_name);
+        record.unwrap()["allocated_at"] = allocated_at.into();
+        let text = serde_json::json!({ "version": 1, "allocations": records }).to_string();
+        fs::write(self.state_dir().join("lv-state.json"), text).unwrap();
+    }
+
     /// Writes the records anew as kerneldev-mcp does, with no key but its own.
     pub(crate) fn rewrite_as_kerneldev_mcp(&self) {
         const KEYS: [&str; 8] = [

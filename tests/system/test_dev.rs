@@ -34,7 +34,8 @@ impl Drop for Foreign {
 /// What a program says that is told of a device.
 pub(crate) fn said_of(scene: &Scene, device: Option<&Path>, session: Option<&str>) -> String {
     let mut child = scene.child("says_what_it_is_told");
-    child.env_remove("TEST_DEV");
+    // What the dead had stays there, to be asked about.
+    child.env_remove("TEST_DEV").env("KDEV_REAPER", "off");
     if let Some(device) = device {
         child.env("TEST_DEV", device);
     }

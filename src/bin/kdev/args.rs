@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -107,6 +108,9 @@ pub(crate) enum PoolCommand {
         /// Remove kept volumes too
         #[arg(long)]
         kept: bool,
+        /// With --kept: of the kept volumes only those at least that old, such as 12h or 2d
+        #[arg(long, value_name = "AGE", requires = "kept", conflicts_with = "names", value_parser = humantime::parse_duration)]
+        older_than: Option<Duration>,
         /// With --kept: only these kept volumes, by name, and nothing else
         #[arg(value_name = "VOLUME", requires = "kept")]
         names: Vec<String>,

@@ -81,11 +81,17 @@ fn run(command: PoolCommand, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
                 false => status(&found),
             }
         }
-        PoolCommand::Cleanup { pool, kept, names } => {
-            let which = match (kept, names.is_empty()) {
+        PoolCommand::Cleanup {
+            pool,
+            kept,
+            older_than,
+            names,
+        } => {
+            let which = match (kept, older_than) {
                 (false, _) => Kept::Stay,
-                (true, true) => Kept::Go,
-                (true, false) => Kept::GoNamed(names.clone()),
+                (true, Some(age)) => Kept::GoOlderThan(age),
+                (true, None) if names.is_empty() => Kept::Go,
+                (true, None) => Kept::GoNamed(names.clone()),
             };
             let cleaned = pools.cleanup(pool.as_deref(), &which)?;
             let missed: Vec<&String> = names.iter().filter(|name| !found(&cleaned, name)).collect();
