@@ -5,6 +5,7 @@
 )]
 
 mod allocate;
+mod announce;
 mod backend;
 mod blank;
 mod clock;
@@ -35,6 +36,7 @@ mod process;
 mod proof;
 mod reap;
 mod request;
+mod retention;
 mod session;
 mod session_id;
 mod stacked;

@@ -3,12 +3,14 @@ use std::thread;
 
 use crate::error::Result;
 use crate::keep::Keep;
+use crate::retention::KeepMax;
 
 /// For whom volumes are made, and what becomes of them after.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) test: Option<String>,
     pub(crate) keep: Keep,
+    pub(crate) keep_max: Option<KeepMax>,
 }
 
 impl Request {
@@ -18,6 +20,7 @@ impl Request {
         Ok(Self {
             test,
             keep: Keep::from_env()?,
+            keep_max: KeepMax::from_env()?,
         })
     }
 
@@ -26,6 +29,7 @@ impl Request {
         Ok(Self {
             test: Some(nextest_name().unwrap_or(test)),
             keep: Keep::from_env()?,
+            keep_max: KeepMax::from_env()?,
         })
     }
 }

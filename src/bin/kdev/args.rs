@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 Environment:
   KERNELDEV_DEVICE_POOL  the pool from which tests take volumes; unset: loop devices
   KDEV_KEEP              what tests do with their volumes: never (default), always, failed
+  KDEV_KEEP_MAX          of how many tests each pool keeps volumes so at most; unset: of all
   KDEV_STATE_DIR         where pools and records are kept; unset: ~/.kerneldev-mcp
 
 Exit status: 0 done, 1 failed, 2 usage, 69 this host lacks what is needed.")]

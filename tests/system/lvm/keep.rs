@@ -1,6 +1,6 @@
 //! Volumes that stay because somebody asked for it.
 
-use crate::keep::kept_of_that_age_go;
+use crate::keep::{kept_of_that_age_go, oldest_kept_go};
 use crate::lvm::disk::Pool;
 use crate::scene::Say;
 
@@ -80,5 +80,12 @@ fn a_test_may_keep_one_volume_of_its_own_accord() {
 fn kept_lvs_of_that_age_go() {
     let pool = Pool::new(256);
     kept_of_that_age_go(&pool);
+    pool.assert_no_trace();
+}
+
+#[test]
+fn only_so_many_sessions_stay_and_the_oldest_go() {
+    let pool = Pool::new(256);
+    oldest_kept_go(&pool);
     pool.assert_no_trace();
 }
