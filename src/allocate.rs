@@ -163,8 +163,7 @@ fn claim(
                 pool_name: pool.name(),
                 vg_name: backend.vg_name(),
                 kind: backend.kind(),
-                test: request.test.as_deref(),
-                kept: request.keep.if_it_dies(),
+                request,
                 allocated_at: clock::now(),
             };
             new_records = spec

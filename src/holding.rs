@@ -12,7 +12,7 @@ use crate::lease::Lease;
 use crate::loops::LoopDevice;
 use crate::owner::OwnerTag;
 use crate::reap;
-use crate::request::Request;
+use crate::request::{Request, with_attempt};
 use crate::retention::KeepMax;
 use crate::state::{Record, State};
 
@@ -21,7 +21,8 @@ use crate::state::{Record, State};
 pub(crate) struct Holding {
     /// A child that was forked off has a copy of this value, and nothing to give back.
     pid: u32,
-    test: Option<String>,
+    /// As people are told of it.
+    test: String,
     keep: Keep,
     keep_max: Option<KeepMax>,
     exports: Vec<(String, OsString)>,
@@ -60,7 +61,7 @@ impl Holding {
     ) -> Self {
         Self {
             pid: process::id(),
-            test: request.test.clone(),
+            test: with_attempt(request.test.as_deref().unwrap_or("a session"), request.attempt),
             keep: request.keep,
             keep_max: request.keep_max,
             exports,
@@ -121,8 +122,7 @@ impl Holding {
             return Err(err);
         }
         let volumes: Vec<&Named> = kept.iter().map(|held| &held.volume).collect();
-        let test = self.test.as_deref().unwrap_or("a session");
-        eprintln!("{}", announce::kept(&volumes, test, reason));
+        eprintln!("{}", announce::kept(&volumes, &self.test, reason));
         let pool_name = kept[0].record.pool_name.clone();
         held.retain(|held| !which(&held.volume));
         if held.is_empty() {

@@ -139,6 +139,8 @@ fn the_status_for_programs_tells_all_of_a_volume_under_keys_that_stay() {
             "host": record["host"],
             "session": name.strip_prefix("kdev-").unwrap().rsplit_once('-').unwrap().0,
             "test": record["test"],
+            "attempt": null,
+            "run_id": null,
             "allocated_at": record["allocated_at"],
             "verdict": verdict,
             "why": null,

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::thread;
 
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 use crate::scene::{Say, Scene, wait_until};
 
@@ -234,4 +235,55 @@ fn under_failed_what_died_is_kept_however_it_died() {
             scene.assert_no_trace();
         }
     }
+}
+
+/// What nextest says of a test is on record, and told of; what it says of another test is not.
+#[test]
+fn the_attempt_and_the_run_are_told_of() {
+    let scene = Scene::embedded();
+    let run_id = "3a1b0c9e-8f7d-4a6b-9c5d-2e1f00aa11bb";
+    let attempted = |test: &str, attempt: &str| {
+        let mut child = scene.child("fails");
+        child.env("KDEV_KEEP", "failed").env("NEXTEST_TEST_NAME", test);
+        child
+            .env("NEXTEST_BINARY_ID", "app::it")
+            .env("NEXTEST_ATTEMPT", attempt);
+        child.env("NEXTEST_RUN_ID", run_id).say().err
+    };
+    let first = attempted("children::fails", "1");
+    assert!(
+        first.contains("of app::it$children::fails, which failed\n"),
+        "{first}"
+    );
+    let third = attempted("children::fails", "3");
+    assert!(
+        third.contains("of app::it$children::fails (attempt 3), which failed\n"),
+        "{third}"
+    );
+    let inherited = attempted("outer::test", "3");
+    assert!(
+        !inherited.contains("attempt") && !inherited.contains("app::it"),
+        "{inherited}"
+    );
+
+    let shown: Vec<(Value, Value)> = names(&scene)
+        .iter()
+        .map(|name| scene.volume_status(name))
+        .map(|volume| (volume["attempt"].clone(), volume["run_id"].clone()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (json!(1), json!(run_id)),
+            (json!(3), json!(run_id)),
+            (Value::Null, Value::Null)
+        ]
+    );
+    let [_, _, inherited] = scene.records().try_into().unwrap();
+    assert!(inherited.get("attempt").is_none() && inherited.get("run_id").is_none());
+    let table = scene.kdev(&["pool", "status"]).good();
+    assert!(table.contains("app::it$children::fails\n"), "{table}");
+    assert!(table.contains("app::it$children::fails #3\n"), "{table}");
+    scene.kdev(&["pool", "cleanup", "--kept"]).good();
+    scene.assert_no_trace();
 }

@@ -54,6 +54,8 @@ knows. Later versions may add keys and verdicts.
     host          the machine, as eight hexadecimal digits
     session       what the names of a test's volumes have in common
     test          the test
+    attempt       which attempt at it, from 1 on, where nextest said so
+    run_id        which run of nextest
     allocated_at  the time, in UTC: 2025-11-15T10:30:45
     age_seconds   how long ago that was
     verdict       alive, dead, kept, unknown, removing, stuck or gone

@@ -209,8 +209,19 @@ fn volume_row(volume: &VolumeStatus) -> [String; 6] {
         volume.age.map_or_else(dash, age_text),
         volume.pid.to_string(),
         verdict,
-        volume.test.clone().unwrap_or_else(dash),
+        volume
+            .test
+            .as_ref()
+            .map_or_else(dash, |test| attempt_text(test, volume.attempt)),
     ]
+}
+
+/// The first attempt at a test is not worth a word.
+fn attempt_text(test: &str, attempt: Option<u32>) -> String {
+    match attempt {
+        Some(attempt @ 2..) => format!("{test} #{attempt}"),
+        _ => test.to_owned(),
+    }
 }
 
 /// The two largest units are enough to tell a leak from a test that runs.

@@ -7,6 +7,7 @@ mod errors;
 mod foreign;
 mod keep;
 mod matrix;
+mod nextest;
 mod setup;
 mod suite;
 mod test_dev;
