@@ -27,14 +27,14 @@ pub(crate) fn kept_of_that_age_go(scene: &Scene) {
         scene.child("passes").env("KDEV_KEEP", "always").good();
     }
     let [old, unreadable, new] = names(scene).try_into().unwrap();
-    scene.make_older(&old, "2025-11-15T10:30:45");
+    scene.change_record(&old, "allocated_at", "2025-11-15T10:30:45");
     // Its name tells too: it is from a moment ago.
-    scene.make_older(&unreadable, "once");
+    scene.change_record(&unreadable, "allocated_at", "once");
     scene.start("waits").kill();
     let dead = names(scene).pop().unwrap();
     let live = scene.start_command(scene.child("waits").env("KDEV_REAPER", "off"));
     let live_name = names(scene).pop().unwrap();
-    scene.make_older(&live_name, "2025-11-15T10:30:45");
+    scene.change_record(&live_name, "allocated_at", "2025-11-15T10:30:45");
 
     let said = scene
         .kdev(&["pool", "cleanup", "--kept", "--older-than=2d"])
@@ -66,8 +66,8 @@ fn only_so_many_sessions_stay_and_the_oldest_go() {
 pub(crate) fn oldest_kept_go(scene: &Scene) {
     let mut made = Vec::new();
     for _ in 0..4 {
-        let said = bounded(scene, "fails", "failed", "2").say();
-        assert_eq!(said.code, Some(101), "{}", said.err);
+        let said = bounded(scene, "passes", "always", "2").say();
+        assert_eq!(said.code, Some(0), "{}", said.err);
         made.push(names(scene).pop().unwrap());
         let too_many = made.iter().rev().nth(2);
         let told =
@@ -79,7 +79,7 @@ pub(crate) fn oldest_kept_go(scene: &Scene) {
     }
     assert_eq!(names(scene), made[2..]);
     // Without a bound nothing goes.
-    bounded(scene, "fails", "failed", "").say();
+    bounded(scene, "passes", "always", "").good();
     assert_eq!(names(scene).len(), 3);
     scene.kdev(&["pool", "cleanup", "--kept"]).good();
     scene.assert_no_trace();
@@ -98,6 +98,20 @@ fn what_a_test_keeps_of_its_own_accord_neither_counts_nor_goes() {
         .map(|record| record["kept"].to_string())
         .collect();
     assert_eq!(kept, ["\"asked\"", "\"always\"", "\"always\"", "\"asked\""]);
+    scene.kdev(&["pool", "cleanup", "--kept"]).good();
+    scene.assert_no_trace();
+}
+
+#[test]
+fn each_pool_has_its_own_bound() {
+    let scene = Scene::embedded();
+    bounded(&scene, "passes", "always", "1").good();
+    let [elsewhere] = names(&scene).try_into().unwrap();
+    scene.change_record(&elsewhere, "pool_name", "elsewhere");
+    bounded(&scene, "passes", "always", "1").good();
+    bounded(&scene, "passes", "always", "1").good();
+    let [first, _] = names(&scene).try_into().unwrap();
+    assert_eq!(first, elsewhere);
     scene.kdev(&["pool", "cleanup", "--kept"]).good();
     scene.assert_no_trace();
 }
@@ -155,7 +169,8 @@ fn of_many_that_keep_at_once_as_many_stay_as_may() {
         for _ in 0..6 {
             scope.spawn(|| {
                 for _ in 0..4 {
-                    let said = bounded(&scene, "fails", "failed", "3").say();
+                    let said = bounded(&scene, "passes", "always", "3").say();
+                    assert_eq!(said.code, Some(0), "{}", said.err);
                     assert!(!said.err.contains("could not"), "{}", said.err);
                 }
             });

@@ -184,11 +184,11 @@ impl Scene {
         file["allocations"].as_array().unwrap().clone()
     }
 
-    /// Writes into a record that its volume was made at another time.
-    pub(crate) fn make_older(&self, lv_name: &str, allocated_at: &str) {
+    /// Writes something else into a record, such as that its volume was made at another time.
+    pub(crate) fn change_record(&self, lv_name: &str, key: &str, value: &str) {
         let mut records = self.records();
         let record = records.iter_mut().find(|record| record["lv_name"] == lv_name);
-        record.unwrap()["allocated_at"] = allocated_at.into();
+        record.unwrap()[key] = value.into();
         let text = serde_json::json!({ "version": 1, "allocations": records }).to_string();
         fs::write(self.state_dir().join("lv-state.json"), text).unwrap();
     }
