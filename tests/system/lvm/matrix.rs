@@ -77,6 +77,34 @@ fn a_session_that_is_to_be_kept_and_dies_anywhere_is_kept_or_gone() {
     );
 }
 
+/// The second session that is kept removes the first.
+#[test]
+fn a_session_whose_keeping_removes_another_and_dies_over_it_leaves_both_kept_or_gone() {
+    let pool = Pool::new(128);
+    let kept = || {
+        let mut child = pool.child("passes");
+        child.env("KDEV_KEEP", "always").env("KDEV_KEEP_MAX", "1");
+        child
+    };
+    // Keeping alone is the matrix above.
+    let log = pool.path("places-of-keeping");
+    kept().env("KDEV_FAULT_LOG", &log).good();
+    let known = std::fs::read_to_string(&log).unwrap().lines().count();
+    pool.kdev(&["pool", "cleanup", "--kept"]).good();
+    let places = Matrix {
+        scene: &pool,
+        prepare: &|| drop(kept().good()),
+        command: &kept,
+        known,
+        check: &|place| is_kept_or_gone(&pool, place, &|| pool.lvs()),
+    }
+    .run();
+    assert_passed(
+        &places[known..],
+        &["lvremove", "volumes removed", "file replaced", "lease removed"],
+    );
+}
+
 #[test]
 fn a_cleanup_that_dies_anywhere_is_finished_by_the_next() {
     let pool = Pool::new(128);
