@@ -24,15 +24,15 @@ impl Pool {
     ///
     /// Sizes are rounded up: to whole extents of the VG (4 MiB unless it was made otherwise), to
     /// 4 KiB for loop devices. If the pool is full, what dead processes left in it is removed first, and
-    /// what others are removing is waited for. `KDEV_KEEP` is read here and holds for the session. The
-    /// first session of a process starts its watchdog.
+    /// what others are removing is waited for. `KDEV_KEEP` and `KDEV_KEEP_MAX` are read here and hold for
+    /// the session. The first session of a process starts its watchdog.
     ///
     /// # Errors
     ///
     /// [`Error::NoSpace`], [`Error::NotRoot`], [`Error::NotInstalled`], [`Error::NoDeviceMapper`] or
     /// [`Error::NoLoop`] if the host cannot; [`Error::Missing`] or [`Error::NotOurs`] if the VG is not
-    /// there or is not marked as a pool; [`Error::Variable`] if `KDEV_KEEP` is not understood; [`Error::Command`] for what
-    /// else LVM said. In each case no volume, record or lease is left; if one could not be removed
+    /// there or is not marked as a pool; [`Error::Variable`] if one of those two is not understood;
+    /// [`Error::Command`] for what else LVM said. In each case no volume, record or lease is left; if one could not be removed
     /// again, standard error says so.
     pub fn allocate(&self, spec: &Spec) -> Result<Session> {
         allocate(self, spec, Request::from_env()?)
@@ -163,8 +163,7 @@ fn claim(
                 pool_name: pool.name(),
                 vg_name: backend.vg_name(),
                 kind: backend.kind(),
-                test: request.test.as_deref(),
-                kept: request.keep.if_it_dies(),
+                request,
                 allocated_at: clock::now(),
             };
             new_records = spec

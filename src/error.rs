@@ -40,6 +40,26 @@ pub enum Error {
         expected: &'static str,
     },
 
+    /// No device is exported under that name.
+    #[error(
+        "`{variable}` is not set (run this in a test with `#[kdev_volumes(...)]`, or below one, or give it `Session::envs`)"
+    )]
+    NoDevice {
+        /// The variable.
+        variable: String,
+    },
+
+    /// A device in the environment that is not proved to be a volume of the test's own.
+    #[error("`{variable}={}` is not used: {why}", path.display())]
+    NotOurDevice {
+        /// The variable.
+        variable: String,
+        /// Its value.
+        path: PathBuf,
+        /// What is missing of the proof, and what helps.
+        why: String,
+    },
+
     /// The pool that was named is not set up.
     #[error(
         "there is no pool `{pool}` in `{file}` (set up: {known}; make it with `kdev pool setup --pool={pool} --device=DEVICE`)"

@@ -1,9 +1,9 @@
-use std::env;
 use std::ffi::OsString;
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::announce;
 use crate::backend::{Backend, Named};
 use crate::error::Result;
 use crate::give_back::{all_gone, give_back};
@@ -11,17 +11,20 @@ use crate::keep::Keep;
 use crate::lease::Lease;
 use crate::loops::LoopDevice;
 use crate::owner::OwnerTag;
-use crate::request::Request;
+use crate::reap;
+use crate::request::{Request, with_attempt};
+use crate::retention::KeepMax;
 use crate::state::{Record, State};
-use crate::state_dir::STATE_DIR_VARIABLE;
 
 /// What a session and its volumes share: the duty to give back.
 #[derive(Debug)]
 pub(crate) struct Holding {
     /// A child that was forked off has a copy of this value, and nothing to give back.
     pid: u32,
-    test: Option<String>,
+    /// As people are told of it.
+    test: String,
     keep: Keep,
+    keep_max: Option<KeepMax>,
     exports: Vec<(String, OsString)>,
     inner: Mutex<Inner>,
 }
@@ -58,8 +61,9 @@ impl Holding {
     ) -> Self {
         Self {
             pid: process::id(),
-            test: request.test.clone(),
+            test: with_attempt(request.test.as_deref().unwrap_or("a session"), request.attempt),
             keep: request.keep,
+            keep_max: request.keep_max,
             exports,
             inner: Mutex::new(Inner { claim, held }),
         }
@@ -117,29 +121,16 @@ impl Holding {
             mark(None)?;
             return Err(err);
         }
-        for held in &kept {
-            self.announce(&held.volume, reason);
-        }
+        let volumes: Vec<&Named> = kept.iter().map(|held| &held.volume).collect();
+        eprintln!("{}", announce::kept(&volumes, &self.test, reason));
+        let pool_name = kept[0].record.pool_name.clone();
         held.retain(|held| !which(&held.volume));
         if held.is_empty() {
             // A kept volume is nobody's any more. The file stays, and tells whose it was.
             claim.lease = None;
+            retain(claim, &pool_name, self.keep_max);
         }
         Ok(())
-    }
-
-    fn announce(&self, volume: &Named, reason: &str) {
-        let test = self.test.as_deref().unwrap_or("a session");
-        let why = match reason {
-            "failed" => "which failed, ",
-            _ => "",
-        };
-        eprintln!(
-            "kdev: kept {} ({}) of {test}, {why}remove it with `{}`",
-            volume.path.display(),
-            volume.size,
-            removal_command(&volume.lv_name)
-        );
     }
 
     fn give_back(&self, which: impl Fn(&Named) -> bool) -> Result<()> {
@@ -174,12 +165,15 @@ impl Holding {
     }
 }
 
-/// The command that removes a kept volume, as it has to be typed here.
-fn removal_command(lv_name: &str) -> String {
-    let command = format!("kdev pool cleanup --kept {lv_name}");
-    match env::var(STATE_DIR_VARIABLE) {
-        Ok(dir) if !dir.is_empty() => format!("{STATE_DIR_VARIABLE}={dir} {command}"),
-        _ => command,
+/// Makes room for what was kept just now, if there is a bound. The test is over, and does not fail by it.
+fn retain(claim: &Claim, pool_name: &str, most: Option<KeepMax>) {
+    let Some(most) = most else { return };
+    match reap::retain(&claim.state, pool_name, most, &claim.tag.session) {
+        Ok(reaped) => reaped.tell_of("kept earlier (`KDEV_KEEP_MAX`)"),
+        Err(err) => eprintln!(
+            "kdev: could not remove volumes kept earlier (`KDEV_KEEP_MAX`): {}",
+            err.chain()
+        ),
     }
 }
 

@@ -32,6 +32,13 @@ impl Keep {
         }
     }
 
+    /// Tells whether volumes that are on record with that reason were kept by this variable.
+    pub(crate) fn is_policy(reason: &str) -> bool {
+        [Self::Always, Self::Failed]
+            .iter()
+            .any(|keep| keep.reason(true) == Some(reason))
+    }
+
     /// Tells why volumes are kept if their process dies over the test; `None` if they are not.
     pub(crate) fn if_it_dies(self) -> Option<&'static str> {
         self.reason(true)

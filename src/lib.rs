@@ -5,6 +5,7 @@
 )]
 
 mod allocate;
+mod announce;
 mod backend;
 mod blank;
 mod clock;
@@ -19,6 +20,7 @@ mod harness;
 mod here;
 mod holders;
 mod holding;
+mod identity;
 mod keep;
 mod lease;
 mod liveness;
@@ -31,14 +33,17 @@ mod pool;
 pub mod pools;
 mod pools_file;
 mod process;
+mod proof;
 mod reap;
 mod request;
+mod retention;
 mod session;
 mod session_id;
 mod stacked;
 mod startup;
 mod state;
 mod state_dir;
+mod test_dev;
 mod trust;
 mod undo;
 mod volume;
@@ -49,6 +54,7 @@ pub use kdev_volumes_macros::kdev_volumes;
 pub use kdev_volumes_spec::{Bytes, Spec, SpecError, VolumeSpec};
 pub use pool::Pool;
 pub use session::Session;
+pub use test_dev::TestDev;
 pub use volume::Volume;
 
 #[doc(hidden)]

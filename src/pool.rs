@@ -159,8 +159,10 @@ impl Pool {
             .map(|record| {
                 let size = Bytes::new(record.size_bytes.unwrap_or(0));
                 let test = record.test.as_deref().unwrap_or("unknown test");
+                let attempt = record.attempt.filter(|&attempt| attempt > 1);
+                let attempt = attempt.map_or(String::new(), |attempt| format!(", attempt {attempt}"));
                 let kept = if record.kept.is_some() { ", kept" } else { "" };
-                format!("{size} by `{test}` (pid {}{kept})", record.pid)
+                format!("{size} by `{test}` (pid {}{attempt}{kept})", record.pid)
             });
         let held: Vec<String> = held.collect();
         let holders = if held.is_empty() {

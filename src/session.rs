@@ -11,6 +11,9 @@ use crate::request::Request;
 use crate::state::Record;
 use crate::volume::Volume;
 
+/// The variable that says to which session the devices beside it belong.
+pub(crate) const SESSION_VARIABLE: &str = "KDEV_SESSION";
+
 /// The volumes of one test.
 ///
 /// Dropping it, and the volumes that were [taken](Self::take) out of it, gives them back: the
@@ -33,7 +36,9 @@ impl Session {
         request: &Request,
     ) -> Self {
         let named: Vec<(&str, &Made)> = spec.volumes().iter().map(VolumeSpec::name).zip(&made).collect();
-        let exports = exports(spec, &named);
+        let mut exports = exports(spec, &named);
+        // By this a program can tell our devices from somebody's disk under the same name.
+        exports.push((SESSION_VARIABLE.to_owned(), claim.tag.session.to_string().into()));
         let about: Vec<(String, Named)> = named
             .iter()
             .map(|(name, made)| {
@@ -79,7 +84,8 @@ impl Session {
         Some(self.volumes.remove(at))
     }
 
-    /// Returns the environment variables that tell a program of the volumes, taken out or not.
+    /// Returns the environment variables that tell a program of the volumes, taken out or not, and of the
+    /// session. [`TestDev`](crate::TestDev) reads them.
     ///
     /// ```no_run
     /// # use kdev_volumes::{Pool, Spec, VolumeSpec};

@@ -92,6 +92,12 @@ pub(crate) fn pin(path: &Path, name: &str) -> Option<File> {
     open_attached(path, name).ok()?
 }
 
+/// Returns the name under which an open loop device was attached; `None` for any other device.
+pub(crate) fn name_of(device: &File) -> Option<String> {
+    let info = ioctl::status(device).ok()??;
+    String::from_utf8(info.name().to_vec()).ok()
+}
+
 /// Opens a loop device; `None` unless it was attached under `name`.
 fn open_attached(path: &Path, name: &str) -> Result<Option<File>> {
     let failed = |err| Error::io("look at the loop device", path, err);

@@ -5,4 +5,4 @@ mod device;
 mod ioctl;
 
 pub(crate) use attached::{Attached, PinnedLoop, attached, over, pin_over};
-pub(crate) use device::{LoopDevice, LoopDir, detach, is_attached, pin};
+pub(crate) use device::{LoopDevice, LoopDir, detach, is_attached, name_of, pin};

@@ -59,6 +59,29 @@ impl Mapped {
     }
 }
 
+/// Which LV a device is, of whatever VG, by the kernel's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MappedName {
+    pub(crate) vg_name: String,
+    pub(crate) lv_name: String,
+    /// The LV's UUID as LVM writes it.
+    pub(crate) uuid: String,
+}
+
+impl MappedName {
+    /// Finds out of which LV a device number is at this moment; `None` if it is of none.
+    pub(crate) fn of(number: u64) -> Option<Self> {
+        let dir = Path::new("/sys/dev/block").join(text_of(number)).join("dm");
+        let uuid = lv_uuid(&read(&dir.join("uuid"))?)?;
+        let (vg_name, lv_name) = names(&read(&dir.join("name"))?)?;
+        Some(Self {
+            vg_name,
+            lv_name,
+            uuid,
+        })
+    }
+}
+
 /// Removes a device of device-mapper that is nobody's LV, unless somebody has it open.
 pub(crate) fn unmap(name: &str) -> Result<()> {
     Invocation::new("dmsetup", "dmsetup")?
@@ -75,6 +98,22 @@ fn read(file: &Path) -> Option<String> {
 /// device-mapper's names join VG and LV with one hyphen, and double those within.
 fn mapped_name(vg_name: &str, lv_name: &str) -> String {
     format!("{}-{}", vg_name.replace('-', "--"), lv_name.replace('-', "--"))
+}
+
+/// Takes such a name apart; `None` for one that is not made so, as that of a layer below an LV.
+fn names(mapped: &str) -> Option<(String, String)> {
+    // No LV's name begins with a hyphen, so the first one that has no second one after it joins the two.
+    let mut hyphens = mapped.match_indices('-').map(|(at, _)| at);
+    let joint = loop {
+        let at = hyphens.next()?;
+        if !mapped[at + 1..].starts_with('-') {
+            break at;
+        }
+        hyphens.next();
+    };
+    let single = |part: &str| part.replace("--", "-");
+    let (vg_name, lv_name) = (single(&mapped[..joint]), single(&mapped[joint + 1..]));
+    (mapped_name(&vg_name, &lv_name) == mapped).then_some((vg_name, lv_name))
 }
 
 /// The kernel's UUID of an LV is `LVM-`, the VG's, the LV's, without the hyphens that LVM writes.
@@ -123,5 +162,18 @@ mod tests {
             mapped_name("kerneldev-default-vg", "kdev-1-a"),
             "kerneldev--default--vg-kdev--1--a"
         );
+    }
+
+    #[rstest]
+    #[case("kerneldev--default--vg-kdev--1--a", Some(("kerneldev-default-vg", "kdev-1-a")))]
+    #[case("vg-lv", Some(("vg", "lv")))]
+    #[case::a_vg_that_ends_with_a_hyphen("vg---lv", Some(("vg-", "lv")))]
+    #[case::a_layer("vg-pool--a-real", None)]
+    #[case("luks", None)]
+    #[case("my--disk", None)]
+    #[case("", None)]
+    fn the_kernels_name_is_taken_apart(#[case] mapped: &str, #[case] parts: Option<(&str, &str)>) {
+        let parts = parts.map(|(vg_name, lv_name)| (vg_name.to_owned(), lv_name.to_owned()));
+        assert_eq!(names(mapped), parts);
     }
 }

@@ -6,7 +6,7 @@ mod physical;
 mod report;
 
 pub(crate) use group::{Group, Listing, Lv, NewLv, Room};
-pub(crate) use mapped::{Mapped, unmap};
+pub(crate) use mapped::{Mapped, MappedName, unmap};
 pub(crate) use physical::{make_group, physical_by_uuid, physicals_of, unmake_group};
 
 use crate::command::Invocation;

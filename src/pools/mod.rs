@@ -6,6 +6,7 @@ mod status;
 mod teardown;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use setup::NewPool;
 pub use status::{PoolStatus, VolumeStatus};
@@ -49,6 +50,9 @@ pub enum Kept {
     Stay,
     /// All kept volumes.
     Go,
+    /// The kept volumes that were made at least so long ago. One of which nothing tells when stays, and
+    /// [`Cleaned::failures`] says so.
+    GoOlderThan(Duration),
     /// Only these kept volumes, by the names of their LVs, and nothing else.
     GoNamed(Vec<String>),
 }
@@ -116,6 +120,7 @@ impl Pools {
         let wish = match kept {
             Kept::Stay => Wish::Orphans,
             Kept::Go => Wish::Kept,
+            Kept::GoOlderThan(least) => Wish::KeptOlder(*least),
             Kept::GoNamed(names) => Wish::KeptNamed(names.clone()),
         };
         intent::finish_interrupted(self.state.dir())?;

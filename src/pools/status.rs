@@ -55,6 +55,10 @@ pub struct VolumeStatus {
     pub session: String,
     /// The test that it was made for; `None` if no record tells.
     pub test: Option<String>,
+    /// Which attempt at the test it is, from 1 on; `None` if the test's runner did not say.
+    pub attempt: Option<u32>,
+    /// The run of the test runner, as nextest names it; `None` if that did not say.
+    pub run_id: Option<String>,
     /// When it was made, in UTC, as `2025-11-15T10:30:45`; `None` if no record tells.
     pub allocated_at: Option<String>,
     /// How long it has been there; `None` if no record tells.
@@ -169,6 +173,8 @@ pub(super) fn volume_status(entry: &Entry, survey: &Survey) -> VolumeStatus {
         host: owner.host.clone(),
         session: entry.tag.session.to_string(),
         test: record.and_then(|record| record.test.clone()),
+        attempt: record.and_then(|record| record.attempt),
+        run_id: record.and_then(|record| record.run_id.clone()),
         allocated_at: record.map(|record| record.allocated_at.clone()),
         age: record.and_then(|record| clock::age(&record.allocated_at)),
         verdict,

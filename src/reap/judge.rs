@@ -1,6 +1,7 @@
 //! What becomes of a volume. Decides, and touches nothing.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::liveness::{Doubt, Liveness};
 use crate::state::Phase;
@@ -55,6 +56,8 @@ pub(crate) enum Wish {
     Orphans,
     /// All kept volumes.
     Kept,
+    /// The kept volumes that are at least that old.
+    KeptOlder(Duration),
     /// These kept volumes, by the names of their LVs, and no orphans.
     KeptNamed(Vec<String>),
 }
@@ -74,13 +77,15 @@ pub(crate) fn action(
     verdict: Verdict,
     presence: Presence,
     phase: Option<Phase>,
+    age: Option<Duration>,
     wish: &Wish,
 ) -> Action {
     let wanted = match (wish, verdict) {
         (Wish::KeptNamed(names), Verdict::Kept) => names.iter().any(|name| name == lv_name),
         (Wish::KeptNamed(_), _) => return Action::Leave,
         (Wish::Kept, Verdict::Kept) => true,
-        (Wish::Orphans | Wish::Kept, _) => verdict == Verdict::Dead,
+        (Wish::KeptOlder(least), Verdict::Kept) => age.is_some_and(|age| age >= *least),
+        (Wish::Orphans | Wish::Kept | Wish::KeptOlder(_), _) => verdict == Verdict::Dead,
     };
     match (presence, verdict) {
         // A look at the VG that failed proves nothing.
@@ -132,7 +137,7 @@ mod tests {
         #[case] expected: Action,
     ) {
         assert_eq!(
-            action("a", verdict, presence, Some(Phase::Active), &Wish::Orphans),
+            action("a", verdict, presence, Some(Phase::Active), None, &Wish::Orphans),
             expected
         );
     }
@@ -149,7 +154,7 @@ mod tests {
         #[case] expected: Action,
     ) {
         assert_eq!(
-            action("a", verdict, presence, Some(Phase::Active), &Wish::Kept),
+            action("a", verdict, presence, Some(Phase::Active), None, &Wish::Kept),
             expected
         );
     }
@@ -166,7 +171,32 @@ mod tests {
         #[case] expected: Action,
     ) {
         let wish = Wish::KeptNamed(vec!["a".into()]);
-        assert_eq!(action(lv, verdict, There, Some(Phase::Active), &wish), expected);
+        assert_eq!(
+            action(lv, verdict, There, Some(Phase::Active), None, &wish),
+            expected
+        );
+    }
+
+    #[rstest]
+    #[case(Kept, Some(3), Remove)]
+    #[case(Kept, Some(2), Remove)]
+    #[case(Kept, Some(1), Leave)]
+    #[case::of_unknown_age(Kept, None, Leave)]
+    #[case(Alive, Some(3), Leave)]
+    #[case(UNKNOWN, Some(3), Leave)]
+    #[case::an_orphan(Dead, Some(1), Remove)]
+    fn of_kept_ones_the_old_go_when_age_is_asked_for(
+        #[case] verdict: Verdict,
+        #[case] days: Option<u32>,
+        #[case] expected: Action,
+    ) {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let age = days.map(|days| day * days);
+        let wish = Wish::KeptOlder(day * 2);
+        assert_eq!(
+            action("a", verdict, There, Some(Phase::Active), age, &wish),
+            expected
+        );
     }
 
     #[rstest]
@@ -174,7 +204,7 @@ mod tests {
     #[case(Some(Phase::Active), Forget)]
     #[case(Some(Phase::Removing), Forget)]
     fn a_volume_that_may_yet_come_is_not_forgotten(#[case] phase: Option<Phase>, #[case] expected: Action) {
-        assert_eq!(action("a", UNKNOWN, Gone, phase, &Wish::Orphans), expected);
+        assert_eq!(action("a", UNKNOWN, Gone, phase, None, &Wish::Orphans), expected);
     }
 
     #[rstest]
@@ -243,7 +273,7 @@ mod tests {
         ) {
             let Some(owner) = owner else { return Ok(()) };
             let lives = liveness(&owner, LeaseState::Missing, &here(), |_| process);
-            let action = action("a", Verdict::of(false, lives), presence, None, &Wish::Orphans);
+            let action = action("a", Verdict::of(false, lives), presence, None, None, &Wish::Orphans);
             assert!(action != Remove || is_proved_dead(&owner, process), "{owner:?}: {lives:?}");
             for lease in [LeaseState::Held, LeaseState::Unreadable] {
                 let lives = liveness(&owner, lease, &here(), |_| process);

@@ -6,6 +6,7 @@ mod books;
 mod judge;
 mod occasions;
 mod owners;
+mod retain;
 mod sweep;
 mod take_back;
 
@@ -13,3 +14,4 @@ pub(crate) use bequest::reap_owner;
 pub(crate) use books::{Entry, Places, Survey, survey};
 pub(crate) use judge::{Presence, Verdict, Wish};
 pub(crate) use occasions::{cleanup, places, reap_if_any_died, reap_pool, wait_for_removals};
+pub(crate) use retain::retain;

@@ -22,7 +22,7 @@ use crate::state::{Kind, Phase, Record, State};
 use crate::trust;
 
 /// How long a volume that could not be removed is left in peace by processes that merely start.
-const BETWEEN_RETRIES: Duration = Duration::from_secs(60);
+pub(super) const BETWEEN_RETRIES: Duration = Duration::from_secs(60);
 
 /// How long is waited for others who are removing volumes.
 const OTHERS_TIME: Duration = Duration::from_secs(30);

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::backend::{Leftover, Named};
 use crate::clock;
@@ -8,7 +9,7 @@ use crate::lease::Lease;
 use crate::owner::OwnerTag;
 use crate::reap::adopt::{adopt, mark_kept};
 use crate::reap::books::{Entry, Survey};
-use crate::reap::judge::{Action, Verdict, Wish, action};
+use crate::reap::judge::{Action, Presence, Verdict, Wish, action};
 use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
 use crate::state::{Failure, Kind, Record, State};
@@ -29,9 +30,14 @@ pub(crate) struct Reaped {
 impl Reaped {
     /// Tells of it on standard error, if there is anything to tell.
     pub(crate) fn tell(&self) {
+        self.tell_of("that dead processes left");
+    }
+
+    /// Does so, of volumes that are these.
+    pub(crate) fn tell_of(&self, which: &str) {
         if !self.removed.is_empty() {
             eprintln!(
-                "kdev: removed {} that dead processes left: {}",
+                "kdev: removed {} {which}: {}",
                 volumes(self.removed.len()),
                 self.removed.join(", ")
             );
@@ -66,8 +72,14 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
     let mut forgotten: Vec<&Entry> = Vec::new();
     for entry in &survey.entries {
         let phase = entry.record.as_ref().map(|record| record.phase);
-        match action(&entry.lv_name, entry.verdict, entry.presence, phase, wish) {
-            Action::Leave => {}
+        let age = age_of(entry);
+        match action(&entry.lv_name, entry.verdict, entry.presence, phase, age, wish) {
+            Action::Leave => {
+                let is_meant = entry.verdict == Verdict::Kept && entry.presence == Presence::There;
+                if is_meant && age.is_none() && matches!(wish, Wish::KeptOlder(_)) {
+                    reaped.failures.push(of_unknown_age(&entry.lv_name));
+                }
+            }
             Action::Forget => forgotten.push(entry),
             Action::Remove => {
                 let (_, volumes) = doomed
@@ -127,6 +139,20 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
     end_leases_of_nobody(state, survey, &reaped)?;
     state.tidy()?;
     Ok(reaped)
+}
+
+/// Takes the record's word, else that of the volume's name.
+fn age_of(entry: &Entry) -> Option<Duration> {
+    let on_record = entry.record.as_ref();
+    on_record
+        .and_then(|record| clock::age(&record.allocated_at))
+        .or_else(|| clock::age(&entry.tag.session.began()))
+}
+
+fn of_unknown_age(lv_name: &str) -> String {
+    format!(
+        "`{lv_name}` stays: nothing tells how old it is, or it is from the future (remove it with `kdev pool cleanup --kept {lv_name}`)"
+    )
 }
 
 /// What is removed together: by the tag, not only by the session, so that what goes has exactly this

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::here::Here;
 use crate::owner::{Owner, OwnerTag};
+use crate::request::Request;
 use crate::session_id::SessionId;
 
 /// One line of the state file: a volume and whose it is.
@@ -42,6 +43,12 @@ pub(crate) struct Record {
     pub(crate) size_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) test: Option<String>,
+    /// Which attempt at the test it is, from 1 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attempt: Option<u32>,
+    /// The run of the test runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run_id: Option<String>,
     /// Why the volume is kept: it was, or is to be if its owner dies.
     #[serde(default)]
     pub(crate) kept: Option<String>,
@@ -161,6 +168,8 @@ impl Found<'_> {
             lv_uuid: self.uuid.map(str::to_owned),
             size_bytes: self.size.map(Bytes::get),
             test: None,
+            attempt: None,
+            run_id: None,
             kept: self.is_kept.then(|| "found".to_owned()),
             failure: None,
             others: Map::new(),
@@ -175,8 +184,7 @@ pub(crate) struct NewRecords<'a> {
     pub(crate) pool_name: &'a str,
     pub(crate) vg_name: &'a str,
     pub(crate) kind: Kind,
-    pub(crate) test: Option<&'a str>,
-    pub(crate) kept: Option<&'a str>,
+    pub(crate) request: &'a Request,
     pub(crate) allocated_at: String,
 }
 
@@ -208,8 +216,10 @@ impl NewRecords<'_> {
             phase: Phase::Creating,
             lv_uuid: None,
             size_bytes: None,
-            test: self.test.map(str::to_owned),
-            kept: self.kept.map(str::to_owned),
+            test: self.request.test.clone(),
+            attempt: self.request.attempt,
+            run_id: self.request.run_id.clone(),
+            kept: self.request.keep.if_it_dies().map(str::to_owned),
             failure: None,
             others: Map::new(),
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use kdev_volumes::{Pool, Session, Spec, Volume, VolumeSpec, kdev_volumes};
+use kdev_volumes::{Pool, Session, Spec, TestDev, Volume, VolumeSpec, kdev_volumes};
 
 /// Tells the parent that the volumes are there, and waits to be killed.
 fn wait_to_be_killed() -> ! {
@@ -417,4 +417,55 @@ fn waits_without_its_first_thread() {
         nix::libc::syscall(nix::libc::SYS_tgkill, first, first, nix::libc::SIGUSR1);
     }
     wait_to_be_killed();
+}
+
+/// Says what the device in the environment is. No annotated test: as any program that is told of a device.
+#[test]
+#[ignore = "started by other tests"]
+fn says_what_it_is_told() {
+    let variable = env::var("CHILD_VARIABLE").unwrap_or("TEST_DEV".into());
+    match TestDev::from_var(&variable) {
+        Ok(device) => {
+            assert!(device.open().unwrap().metadata().is_ok());
+            println!(
+                "OURS {} {} {}",
+                device.path().display(),
+                device.size(),
+                device.lv_name()
+            );
+        }
+        Err(err) => println!("REFUSED {}", err.chain()),
+    }
+}
+
+/// Has other programs say what they are told of its volumes.
+#[kdev_volumes(test = "16M", scratch = "32M")]
+#[test]
+#[ignore = "started by other tests"]
+fn tells_a_program(test: Volume, scratch: Volume) {
+    for (variable, volume) in [("TEST_DEV", &test), ("SCRATCH_DEV", &scratch)] {
+        let mut program = Command::new(env::current_exe().unwrap());
+        program.args(["--exact", "children::says_what_it_is_told", "--ignored"]);
+        program.arg("--nocapture").env("CHILD_VARIABLE", variable);
+        let said = String::from_utf8(program.output().unwrap().stdout).unwrap();
+        let path = volume.path().display();
+        let expected = format!("OURS {path} {} {}\n", volume.size(), volume.lv_name());
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+/// Reads the environment itself, and gives its volume back meanwhile.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn reads_the_environment_and_gives_back(test: Volume) {
+    let device = TestDev::from_env().unwrap();
+    assert_eq!(
+        (device.path(), device.size(), device.lv_name()),
+        (test.path(), test.size(), test.lv_name())
+    );
+    drop(device.open().unwrap());
+    test.close().unwrap();
+    assert!(device.open().is_err(), "there may be another device by now");
+    assert!(TestDev::from_env().is_err());
 }

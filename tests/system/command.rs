@@ -27,6 +27,15 @@ fn a_usage_error_has_status_2() {
         &["pool", "setup", "--devise=/dev/null"],
         &["pool", "teardown"],
         &["pool", "cleanup", "kdev-20251115103045-a3f9d2-test"],
+        &["pool", "cleanup", "--older-than=2d"],
+        &["pool", "cleanup", "--kept", "--older-than=soon"],
+        &[
+            "pool",
+            "cleanup",
+            "--kept",
+            "--older-than=2d",
+            "kdev-20251115103045-a3f9d2-test",
+        ],
     ] {
         let said = scene.kdev(args).say();
         assert_eq!(said.code, Some(2), "{args:?}: {}", said.err);
@@ -130,6 +139,8 @@ fn the_status_for_programs_tells_all_of_a_volume_under_keys_that_stay() {
             "host": record["host"],
             "session": name.strip_prefix("kdev-").unwrap().rsplit_once('-').unwrap().0,
             "test": record["test"],
+            "attempt": null,
+            "run_id": null,
             "allocated_at": record["allocated_at"],
             "verdict": verdict,
             "why": null,

@@ -6,6 +6,7 @@ mod children;
 mod command;
 mod embedded;
 mod errors;
+mod keep;
 mod liveness;
 #[cfg(feature = "test-bed")]
 mod lvm;
@@ -14,5 +15,6 @@ mod neighbours;
 mod runners;
 mod scene;
 mod suite;
+mod test_dev;
 mod torture;
 mod watchdog;

@@ -165,6 +165,36 @@ fn a_session_whose_keeping_dies_anywhere_is_kept_or_gone() {
     }
 }
 
+/// The second session that is kept removes the first.
+#[test]
+fn a_session_whose_keeping_removes_another_and_dies_anywhere_leaves_both_kept_or_gone() {
+    let scene = Scene::embedded();
+    let kept = || {
+        let mut child = scene.child("passes");
+        child.env("KDEV_KEEP", "always").env("KDEV_KEEP_MAX", "1");
+        child
+    };
+    let places = Matrix {
+        scene: &scene,
+        prepare: &|| {
+            kept().good();
+        },
+        command: &kept,
+        known: 0,
+        check: &|place| is_kept_or_gone(&scene, place, &|| attached(&scene)),
+    }
+    .run();
+    assert_passed(
+        &places,
+        &[
+            "loop device kept",
+            "loop device detached",
+            "volumes removed",
+            "lease removed",
+        ],
+    );
+}
+
 #[test]
 fn a_cleanup_that_dies_anywhere_is_finished_by_the_next() {
     let scene = Scene::embedded();

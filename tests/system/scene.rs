@@ -188,6 +188,15 @@ impl Scene {
         file["allocations"].as_array().unwrap().clone()
     }
 
+    /// Writes something else into a record, such as that its volume was made at another time.
+    pub(crate) fn change_record(&self, lv_name: &str, key: &str, value: &str) {
+        let mut records = self.records();
+        let record = records.iter_mut().find(|record| record["lv_name"] == lv_name);
+        record.unwrap()[key] = value.into();
+        let text = serde_json::json!({ "version": 1, "allocations": records }).to_string();
+        fs::write(self.state_dir().join("lv-state.json"), text).unwrap();
+    }
+
     /// Writes the records anew as kerneldev-mcp does, with no key but its own.
     pub(crate) fn rewrite_as_kerneldev_mcp(&self) {
         const KEYS: [&str; 8] = [

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 Environment:
   KERNELDEV_DEVICE_POOL  the pool from which tests take volumes; unset: loop devices
   KDEV_KEEP              what tests do with their volumes: never (default), always, failed
+  KDEV_KEEP_MAX          of how many tests each pool keeps volumes so at most; unset: of all
   KDEV_STATE_DIR         where pools and records are kept; unset: ~/.kerneldev-mcp
 
 Exit status: 0 done, 1 failed, 2 usage, 69 this host lacks what is needed.")]
@@ -52,6 +54,8 @@ knows. Later versions may add keys and verdicts.
     host          the machine, as eight hexadecimal digits
     session       what the names of a test's volumes have in common
     test          the test
+    attempt       which attempt at it, from 1 on, where nextest said so
+    run_id        which run of nextest
     allocated_at  the time, in UTC: 2025-11-15T10:30:45
     age_seconds   how long ago that was
     verdict       alive, dead, kept, unknown, removing, stuck or gone
@@ -107,6 +111,9 @@ pub(crate) enum PoolCommand {
         /// Remove kept volumes too
         #[arg(long)]
         kept: bool,
+        /// With --kept: of the kept volumes only those at least that old, such as 12h or 2d
+        #[arg(long, value_name = "AGE", requires = "kept", conflicts_with = "names", value_parser = humantime::parse_duration)]
+        older_than: Option<Duration>,
         /// With --kept: only these kept volumes, by name, and nothing else
         #[arg(value_name = "VOLUME", requires = "kept")]
         names: Vec<String>,

@@ -81,11 +81,17 @@ fn run(command: PoolCommand, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
                 false => status(&found),
             }
         }
-        PoolCommand::Cleanup { pool, kept, names } => {
-            let which = match (kept, names.is_empty()) {
+        PoolCommand::Cleanup {
+            pool,
+            kept,
+            older_than,
+            names,
+        } => {
+            let which = match (kept, older_than) {
                 (false, _) => Kept::Stay,
-                (true, true) => Kept::Go,
-                (true, false) => Kept::GoNamed(names.clone()),
+                (true, Some(age)) => Kept::GoOlderThan(age),
+                (true, None) if names.is_empty() => Kept::Go,
+                (true, None) => Kept::GoNamed(names.clone()),
             };
             let cleaned = pools.cleanup(pool.as_deref(), &which)?;
             let missed: Vec<&String> = names.iter().filter(|name| !found(&cleaned, name)).collect();
@@ -203,8 +209,19 @@ fn volume_row(volume: &VolumeStatus) -> [String; 6] {
         volume.age.map_or_else(dash, age_text),
         volume.pid.to_string(),
         verdict,
-        volume.test.clone().unwrap_or_else(dash),
+        volume
+            .test
+            .as_ref()
+            .map_or_else(dash, |test| attempt_text(test, volume.attempt)),
     ]
+}
+
+/// The first attempt at a test is not worth a word.
+fn attempt_text(test: &str, attempt: Option<u32>) -> String {
+    match attempt {
+        Some(attempt @ 2..) => format!("{test} #{attempt}"),
+        _ => test.to_owned(),
+    }
 }
 
 /// The two largest units are enough to tell a leak from a test that runs.

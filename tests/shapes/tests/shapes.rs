@@ -42,6 +42,7 @@ fn stands_below_the_test_attribute() {
 
 #[kdev_volumes(test = "1M")]
 #[test]
+#[expect(clippy::extra_unused_lifetimes, reason = "what is lent is lent for the body")]
 fn has_a_lifetime<'a>(test: &'a Volume) {
     check("TEST_DEV", test);
 }

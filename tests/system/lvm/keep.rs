@@ -1,5 +1,6 @@
 //! Volumes that stay because somebody asked for it.
 
+use crate::keep::{kept_of_that_age_go, oldest_kept_go};
 use crate::lvm::disk::Pool;
 use crate::scene::Say;
 
@@ -72,5 +73,19 @@ fn a_test_may_keep_one_volume_of_its_own_accord() {
     let [kept] = pool.lvs().try_into().unwrap();
     assert!(kept.ends_with("-scratch"));
     pool.kdev(&["pool", "cleanup", "--kept"]).good();
+    pool.assert_no_trace();
+}
+
+#[test]
+fn kept_lvs_of_that_age_go() {
+    let pool = Pool::new(256);
+    kept_of_that_age_go(&pool);
+    pool.assert_no_trace();
+}
+
+#[test]
+fn only_so_many_sessions_stay_and_the_oldest_go() {
+    let pool = Pool::new(256);
+    oldest_kept_go(&pool);
     pool.assert_no_trace();
 }
