@@ -7,6 +7,7 @@ mod attribute;
 mod errors;
 mod expand;
 mod inject;
+mod value;
 
 /// Gives a test block devices of its own, and takes them back when the test is over.
 ///
@@ -43,6 +44,19 @@ mod inject;
 /// | `size` | how large, at least; `test = "10G"` is short for `test(size = "10G")` |
 /// | `env` | the environment variable with the device's path, if not the one of the table below |
 /// | `order` | the volume's place among the others, lower first, 0 if not given; equal ones stay as written |
+///
+/// A list of sizes asks for a **set**, whose volumes have the name with a number, from 1 on; and `fstests`
+/// stands for the seven volumes that fstests wants:
+///
+/// | written | volumes |
+/// | --- | --- |
+/// | `pool = ["10G"; 3]` | `pool1`, `pool2`, `pool3`, 10G each |
+/// | `disk = ["10G", "5G"]` | `disk1` of 10G, `disk2` of 5G |
+/// | `pool(size = ["10G"; 3], order = 1)` | as above, behind all volumes without an `order` |
+/// | `fstests = "10G"` | `test`, `pool1` to `pool5`, and `logwrites`, 10G each |
+///
+/// Other keys hold for each volume of a set. A set has at most 64 volumes; no single volume can be named
+/// `fstests`.
 ///
 /// A **size** is a string, a whole number with a unit in base 2, `K`, `M`, `G`, `T`, `P` or `E`, in
 /// either case (`"10G"`, `"10GiB"` and `"10gb"` are the same), or an integer literal, which is bytes.
@@ -105,7 +119,7 @@ mod inject;
 /// # Errors of the compiler
 ///
 /// What can be known while compiling is an error there, at the place where it is written: a size that
-/// is none; a name that LVM, or a variable that a shell, could not take; a key that there is not or
+/// is none; a name that LVM, or a variable that a shell, could not take; a set of none or too many; a key that there is not or
 /// twice; two volumes with one name or one variable; no volume; an argument that is no guard, or named like
 /// no volume, or there twice; a second `#[kdev_volumes]`; a `const`, `async` or `extern` function; `self`;
 /// a return type with `impl Trait`. An async test is written as a `fn` that blocks on the future in its
