@@ -25,6 +25,7 @@ mod liveness;
 mod lock;
 mod loops;
 mod lvm;
+mod mkfs;
 mod mounts;
 mod owner;
 mod pool;

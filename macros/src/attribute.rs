@@ -11,7 +11,7 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, Result, Token, parenthesized, token};
 
 use crate::errors::{all, both, refuse};
-use crate::value::{Sizes, at, order, sizes, string};
+use crate::value::{Sizes, at, order, sizes, string, strings};
 
 /// Reads the volumes that a test asks for, and checks them with the rules of the library itself.
 pub(crate) fn parse(attribute: TokenStream) -> Result<Spec> {
@@ -24,6 +24,9 @@ pub(crate) fn parse(attribute: TokenStream) -> Result<Spec> {
     let asked = all(asked.into_iter().chain(clashes.into_iter().map(Err)))?;
     Spec::new(asked.into_iter().flat_map(|asked| asked.volumes)).map_err(at(Span::call_site()))
 }
+
+/// What may stand within a volume's parentheses.
+const KEYS: [&str; 5] = ["size", "env", "order", "mkfs", "mkfs_args"];
 
 /// A volume or a set of them, with the place to point at if an earlier one has taken a name or a variable.
 struct Asked {
@@ -97,7 +100,10 @@ impl Entry {
         let sizes = self.sizes();
         // A bad size must not hide a bad name.
         let volumes = self.named(sizes.as_ref().unwrap_or(&Sizes::One(Bytes::new(1))));
-        let settings = volumes.and_then(|volumes| self.with_env(volumes));
+        let settings = volumes
+            .and_then(|volumes| self.with_env(volumes))
+            .and_then(|volumes| self.with_mkfs(volumes))
+            .and_then(|volumes| self.with_mkfs_args(volumes));
         let ((_, volumes), (_, order)) = both(both(sizes, settings), both(self.check_keys(), self.order()))?;
         let span = self.key("env").map_or_else(|| self.name.span(), Spanned::span);
         Ok(Asked {
@@ -145,10 +151,26 @@ impl Entry {
             value,
             "the name of an environment variable is a string such as \"MY_DEV\"",
         )?;
-        let volumes = volumes.into_iter().map(|volume| volume.with_env(&env));
-        volumes
-            .collect::<std::result::Result<_, _>>()
-            .map_err(at(value.span()))
+        each(volumes, value, |volume| volume.with_env(&env))
+    }
+
+    fn with_mkfs(&self, volumes: Vec<VolumeSpec>) -> Result<Vec<VolumeSpec>> {
+        let Some(value) = self.key("mkfs") else {
+            return Ok(volumes);
+        };
+        let fs_type = string(value, "the type of a filesystem is a string such as \"ext4\"")?;
+        each(volumes, value, |volume| volume.with_mkfs(&fs_type))
+    }
+
+    fn with_mkfs_args(&self, volumes: Vec<VolumeSpec>) -> Result<Vec<VolumeSpec>> {
+        let Some(value) = self.key("mkfs_args") else {
+            return Ok(volumes);
+        };
+        let args = strings(
+            value,
+            "the arguments of mkfs are a list of strings such as `[\"-m\", \"crc=1\"]`",
+        )?;
+        each(volumes, value, |volume| volume.with_mkfs_args(&args))
     }
 
     fn sizes(&self) -> Result<Sizes> {
@@ -168,11 +190,9 @@ impl Entry {
 
     fn check_keys(&self) -> Result<Vec<()>> {
         all(self.keys.iter().enumerate().map(|(at, Key { name, .. })| {
-            if !["size", "env", "order"].iter().any(|key| name == key) {
-                return refuse(
-                    name,
-                    format!("unknown key `{name}` (a volume has `size`, `env` and `order`)"),
-                );
+            if !KEYS.iter().any(|key| name == key) {
+                let known = KEYS.map(|key| format!("`{key}`")).join(", ");
+                return refuse(name, format!("unknown key `{name}` (a volume may have {known})"));
             }
             if self.keys.iter().take(at).any(|earlier| earlier.name == *name) {
                 return refuse(name, format!("`{name}` stands twice"));
@@ -187,6 +207,16 @@ impl Entry {
             .find(|key| key.name == name)
             .map(|key| &key.value)
     }
+}
+
+/// Changes each volume; what breaks a rule is at `value`.
+fn each(
+    volumes: Vec<VolumeSpec>,
+    value: &Expr,
+    change: impl Fn(VolumeSpec) -> std::result::Result<VolumeSpec, SpecError>,
+) -> Result<Vec<VolumeSpec>> {
+    let changed: std::result::Result<_, _> = volumes.into_iter().map(change).collect();
+    changed.map_err(at(value.span()))
 }
 
 #[cfg(test)]
@@ -252,6 +282,14 @@ mod tests {
     #[case("crate = 1", "cannot be named `crate`")]
     #[case("test = 1, test = 2", "two volumes are named `test`")]
     #[case("test = 1, x(size = 1, env = \"TEST_DEV\")", "`test` and `x` both want")]
+    #[case("test(size = 1, mkfs = xfs)", "is a string such as \"ext4\"")]
+    #[case("test(size = 1, mkfs = \"\")", "bad filesystem for volume `test`")]
+    #[case("test(size = 1, mkfs = \"Ext4\")", "`Ext4` is no type")]
+    #[case("test(size = [1; 3], mkfs = \"../sh\")", "bad filesystem for volume `test1`")]
+    #[case("test(size = 1, mkfs_args = [\"-q\"])", "`mkfs_args` want a `mkfs`")]
+    #[case("test(size = 1, mkfs = \"xfs\", mkfs_args = \"-q\")", "a list of strings")]
+    #[case("test(size = 1, mkfs = \"xfs\", mkfs_args = [1])", "a list of strings")]
+    #[case("test(size = 1, mkfs = \"xfs\", mkfs_args = [\"a\\0b\"])", "holds a NUL")]
     #[case("disk = []", "bad set `disk` of 0 volumes")]
     #[case("disk = [1; 0]", "bad set `disk` of 0 volumes")]
     #[case("disk = [1; 65]", "bad set `disk` of 65 volumes (from 1 to 64")]
@@ -287,6 +325,23 @@ mod tests {
             messages.len() == 1 && messages[0].contains(expected),
             "{messages:?}"
         );
+    }
+
+    #[rstest]
+    #[case("test(size = 1, mkfs = \"xfs\")", &[])]
+    #[case("test(mkfs_args = [], mkfs = \"xfs\", size = 1)", &[])]
+    #[case("test(size = [1; 3], mkfs = \"xfs\", mkfs_args = [\"-m\", \"crc=1\",])", &["-m", "crc=1"])]
+    fn a_filesystem_is_read_for_each_volume(#[case] attribute: &str, #[case] args: &[&str]) {
+        let spec = parse(attribute.parse().unwrap()).unwrap();
+        for volume in spec.volumes() {
+            assert_eq!(
+                (volume.mkfs(), volume.mkfs_args()),
+                (
+                    Some("xfs"),
+                    &*args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>()
+                )
+            );
+        }
     }
 
     #[test]

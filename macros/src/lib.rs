@@ -44,6 +44,8 @@ mod value;
 /// | `size` | how large, at least; `test = "10G"` is short for `test(size = "10G")` |
 /// | `env` | the environment variable with the device's path, if not the one of the table below |
 /// | `order` | the volume's place among the others, lower first, 0 if not given; equal ones stay as written |
+/// | `mkfs` | the filesystem that it carries when the test begins, as in `mkfs.TYPE`: `mkfs = "xfs"` |
+/// | `mkfs_args` | what mkfs is told besides: `mkfs_args = ["-m", "crc=1"]` |
 ///
 /// A list of sizes asks for a **set**, whose volumes have the name with a number, from 1 on; and `fstests`
 /// stands for the seven volumes that fstests wants:
@@ -75,6 +77,10 @@ mod value;
 /// | `test_log`, `scratch_log` | `TEST_LOGDEV`, `SCRATCH_LOGDEV` |
 /// | `test_rt`, `scratch_rt` | `TEST_RTDEV`, `SCRATCH_RTDEV` |
 /// | any other, such as `journal` | `JOURNAL_DEV` |
+///
+/// A **filesystem** is made by `mkfs.TYPE`, which has to be installed, with the `mkfs_args` before the
+/// device. ext2, ext3, ext4, XFS, Btrfs and F2FS are told to be quiet and to ask nothing. If mkfs fails, the
+/// test does, with what mkfs said, and has no volumes.
 ///
 /// # Guards
 ///
@@ -119,7 +125,7 @@ mod value;
 /// # Errors of the compiler
 ///
 /// What can be known while compiling is an error there, at the place where it is written: a size that
-/// is none; a name that LVM, or a variable that a shell, could not take; a set of none or too many; a key that there is not or
+/// is none; a name that LVM, or a variable that a shell, could not take; a set of none or too many; a filesystem that cannot be one; a key that there is not or
 /// twice; two volumes with one name or one variable; no volume; an argument that is no guard, or named like
 /// no volume, or there twice; a second `#[kdev_volumes]`; a `const`, `async` or `extern` function; `self`;
 /// a return type with `impl Trait`. An async test is written as a `fn` that blocks on the future in its

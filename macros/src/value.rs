@@ -86,6 +86,14 @@ pub(crate) fn string(value: &Expr, what: &str) -> Result<String> {
     }
 }
 
+/// Returns a list of strings.
+pub(crate) fn strings(value: &Expr, what: &str) -> Result<Vec<String>> {
+    match ungrouped(value) {
+        Expr::Array(ExprArray { elems, .. }) => all(elems.iter().map(|element| string(element, what))),
+        _ => refuse(value, what),
+    }
+}
+
 fn literal(value: &Expr) -> Option<&Lit> {
     match ungrouped(value) {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),

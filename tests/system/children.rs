@@ -406,3 +406,39 @@ fn waits_without_its_first_thread() {
     }
     wait_to_be_killed();
 }
+
+/// A fresh filesystem of each type.
+#[kdev_volumes(
+    ext(size = "16M", mkfs = "ext4", mkfs_args = ["-L", "a label"]),
+    xfs(size = "320M", mkfs = "xfs"),
+    btrfs(size = "128M", mkfs = "btrfs"),
+    empty = "16M"
+)]
+#[test]
+#[ignore = "started by other tests"]
+fn has_filesystems(all: Session) {
+    let args = ["--probe", "--output", "value", "--match-tag", "TYPE"];
+    let types: Vec<Vec<u8>> = all
+        .volumes()
+        .iter()
+        .map(|volume| {
+            let mut blkid = Command::new("blkid");
+            blkid.args(args).arg(volume.path()).output().unwrap().stdout
+        })
+        .collect();
+    assert_eq!(types, [&b"ext4\n"[..], b"xfs\n", b"btrfs\n", b""]);
+}
+
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"), scratch(size = "16M", mkfs = "xfs"))]
+#[test]
+#[ignore = "started by other tests"]
+fn wants_a_filesystem_that_does_not_fit() {
+    panic!("got an XFS of 16 MiB");
+}
+
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"), scratch(size = "16M", mkfs = "kdev-none"))]
+#[test]
+#[ignore = "started by other tests"]
+fn wants_a_filesystem_that_nobody_makes() {
+    panic!("got a filesystem that there is not");
+}

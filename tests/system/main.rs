@@ -6,6 +6,7 @@ mod children;
 mod command;
 mod embedded;
 mod errors;
+mod filesystems;
 mod liveness;
 #[cfg(feature = "test-bed")]
 mod lvm;

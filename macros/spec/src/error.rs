@@ -28,6 +28,14 @@ pub enum SpecError {
         /// How many there may be.
         most: usize,
     },
+    /// A filesystem that no `mkfs.TYPE` could make.
+    #[error("bad filesystem for volume `{volume}` ({reason})")]
+    Mkfs {
+        /// The volume that was to carry it.
+        volume: String,
+        /// The rule that is broken, with what broke it.
+        reason: String,
+    },
     /// An environment variable's name that a shell could not read.
     #[error(
         "bad environment variable `{env}` for volume `{volume}` (letters, digits and `_`, not a digit first)"

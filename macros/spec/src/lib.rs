@@ -6,6 +6,7 @@
 
 mod bytes;
 mod error;
+mod mkfs;
 mod names;
 mod sets;
 mod volumes;

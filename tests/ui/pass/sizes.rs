@@ -5,7 +5,10 @@ use kdev_volumes::{Session, Volume, kdev_volumes};
 #[kdev_volumes(a = "10G", b = "512 MiB", c = 1073741824, d = 1_048_576, e = 0x1000)]
 fn every_notation() {}
 
-#[kdev_volumes(test(size = "10G", env = "MY_DEV", order = 2), scratch(size = 4096,))]
+#[kdev_volumes(
+    test(size = "10G", env = "MY_DEV", order = 2, mkfs = "xfs", mkfs_args = ["-m", "crc=1"]),
+    scratch(size = 4096,)
+)]
 fn every_key() {}
 
 #[kdev_volumes(pool1 = "1G", pool2 = "1G", pool3 = "1G")]
