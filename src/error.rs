@@ -133,6 +133,18 @@ pub enum Error {
         volumes: Vec<String>,
     },
 
+    /// A filesystem that could not be unmounted. It stays mounted, and its volume on record.
+    #[error(
+        "could not unmount `{}`: {users} (it stays mounted; end what uses it, and `kdev pool cleanup` removes the volume)",
+        point.display()
+    )]
+    StillMounted {
+        /// Where it is mounted.
+        point: PathBuf,
+        /// Who uses it, for people to read.
+        users: String,
+    },
+
     /// The user may not do that.
     #[error("{doing} needs root (run it as root, for example `sudo -E cargo nextest run`)")]
     NotRoot {

@@ -80,7 +80,18 @@ mod value;
 ///
 /// A **filesystem** is made by `mkfs.TYPE`, which has to be installed, with the `mkfs_args` before the
 /// device. ext2, ext3, ext4, XFS, Btrfs and F2FS are told to be quiet and to ask nothing. If mkfs fails, the
-/// test does, with what mkfs said, and has no volumes.
+/// test does, with what mkfs said, and has no volumes. `test.mount()` mounts the volume until what it returns is
+/// dropped:
+///
+/// ```ignore
+/// #[kdev_volumes(test(size = "1G", mkfs = "xfs", mkfs_args = ["-m", "crc=1"]))]
+/// #[test]
+/// fn writes_a_file(test: Volume) -> Result<(), Box<dyn std::error::Error>> {
+///     let mount = test.mount()?;
+///     std::fs::write(mount.path().join("file"), "content")?;
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Guards
 ///
