@@ -12,6 +12,8 @@ mod command;
 mod environment;
 mod error;
 mod fault;
+#[cfg(feature = "rstest")]
+pub mod fixtures;
 #[cfg(test)]
 mod garbage;
 mod give_back;
