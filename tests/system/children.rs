@@ -448,6 +448,11 @@ fn writes_to_its_filesystems(mut all: Session) -> kdev_volumes::Result<()> {
     Ok(())
 }
 
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn passes_with_a_filesystem() {}
+
 /// The smallest life of a filesystem.
 #[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
 #[test]

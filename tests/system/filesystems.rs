@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::busy::is_mounted;
-use crate::matrix::{Matrix, assert_passed, comes_to_nothing};
-use crate::scene::{Say, Scene};
+use crate::matrix::{Matrix, assert_passed, attached, comes_to_nothing, is_kept_or_gone};
+use crate::scene::{Say, Scene, wait_until};
 
 fn embedded() -> Scene {
     let scene = Scene::embedded();
@@ -189,6 +189,33 @@ fn a_session_with_a_filesystem_that_dies_anywhere_comes_to_nothing() {
     assert_passed(&places, &PLACES);
 }
 
+#[test]
+fn a_volume_whose_filesystem_was_not_made_is_not_kept() {
+    let scene = embedded();
+    let places = Matrix {
+        scene: &scene,
+        prepare: &|| {},
+        command: &|| {
+            let mut child = scene.child("passes_with_a_filesystem");
+            child.env("KDEV_KEEP", "always");
+            child
+        },
+        known: 0,
+        check: &|place| {
+            if place.contains("mkfs") {
+                wait_until("nothing is kept", || {
+                    scene.kdev(&["pool", "cleanup"]).good();
+                    scene.is_without_trace()
+                });
+            }
+            is_kept_or_gone(&scene, place, &|| attached(&scene));
+        },
+    }
+    .run();
+    assert_passed(&places, &PLACES[..4]);
+    assert_passed(&places, &["done: mkfs.ext4", "file replaced", "loop device kept"]);
+}
+
 /// Where a process can die over a filesystem.
 pub(crate) const PLACES: [&str; 11] = [
     "about to run: mkfs.ext4",
@@ -204,7 +231,7 @@ pub(crate) const PLACES: [&str; 11] = [
     "volumes removed",
 ];
 
-/// Has a child die at each place that it passes, from a first one on.
+/// Has a child die at each place that it passes, from a first one on and until nothing is mounted any more.
 pub(crate) fn dies_anywhere(scene: &Scene, known: usize, comes_to_nothing: &dyn Fn(&str)) -> Vec<String> {
     Matrix {
         scene,
@@ -216,5 +243,5 @@ pub(crate) fn dies_anywhere(scene: &Scene, known: usize, comes_to_nothing: &dyn 
             assert!(scene.mount_points().is_empty(), "after dying at `{place}`");
         },
     }
-    .run()
+    .run_until("mount point removed")
 }
