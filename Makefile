@@ -26,10 +26,10 @@ demo: tools
 test: lint test-host test-bed
 
 test-host: tools
-	cargo nextest run --workspace --features cli,fault-points --no-fail-fast
+	cargo nextest run --workspace --features cli,fault-points,rstest --no-fail-fast
 	# Under plain cargo test too, where each annotated test starts a process of its own.
 	cargo test -p annotated-suite --quiet
-	cargo test --workspace --features cli --doc --quiet
+	cargo test --workspace --features cli,rstest --doc --quiet
 
 # A guest has one processor, so there are two at once; what each says comes when it has ended.
 test-bed: tools
@@ -49,7 +49,7 @@ bed-rest:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --features cli
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --features cli,rstest
 
 bench: tools
 	cargo build --release --features cli --bin kdev --bench sessions

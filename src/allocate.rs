@@ -10,6 +10,7 @@ use crate::here::Here;
 use crate::holding::Claim;
 use crate::lease::Lease;
 use crate::loops::LoopDevice;
+use crate::mkfs::Mkfs;
 use crate::owner::{Owner, OwnerTag};
 use crate::pool::{Opened, Pool};
 use crate::reap;
@@ -24,16 +25,18 @@ impl Pool {
     ///
     /// Sizes are rounded up: to whole extents of the VG (4 MiB unless it was made otherwise), to
     /// 4 KiB for loop devices. If the pool is full, what dead processes left in it is removed first, and
-    /// what others are removing is waited for. `KDEV_KEEP` and `KDEV_KEEP_MAX` are read here and hold for
-    /// the session. The first session of a process starts its watchdog.
+    /// what others are removing is waited for. Filesystems that the spec wants are made. `KDEV_KEEP` and
+    /// `KDEV_KEEP_MAX` are read here and hold for the session. The first session of a process starts its
+    /// watchdog.
     ///
     /// # Errors
     ///
     /// [`Error::NoSpace`], [`Error::NotRoot`], [`Error::NotInstalled`], [`Error::NoDeviceMapper`] or
     /// [`Error::NoLoop`] if the host cannot; [`Error::Missing`] or [`Error::NotOurs`] if the VG is not
-    /// there or is not marked as a pool; [`Error::Variable`] if one of those two is not understood;
-    /// [`Error::Command`] for what else LVM said. In each case no volume, record or lease is left; if one could not be removed
-    /// again, standard error says so.
+    /// there or is not marked as a pool; [`Error::Mkfs`] if a filesystem cannot be made;
+    /// [`Error::Variable`] if one of those two is not understood; [`Error::Command`] for what else LVM said.
+    /// In each case no volume, record or lease is left; if one could not be removed again, standard
+    /// error says so.
     pub fn allocate(&self, spec: &Spec) -> Result<Session> {
         allocate(self, spec, Request::from_env()?)
     }
@@ -57,6 +60,7 @@ pub(crate) fn allocate(pool: &Pool, spec: &Spec, request: Request) -> Result<Ses
 
 fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
     let Opened { backend, unit, free } = pool.open()?;
+    let filesystems = Mkfs::find(spec)?;
     let sizes = rounded(spec, unit)?;
     let want = sizes
         .iter()
@@ -89,6 +93,10 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
             let made = in_order(made, &wanted)?;
             for (wanted, made) in wanted.iter_mut().zip(&made) {
                 wanted.path.clone_from(&made.path);
+            }
+            // A session that dies before they are done is one that no test ever had.
+            for (filesystem, made) in filesystems.into_iter().zip(&made) {
+                filesystem.map_or(Ok(()), |filesystem| filesystem.run(made, &lease))?;
             }
             let records = confirm(pool, records, &made)?;
             if kept.is_some() {

@@ -89,8 +89,8 @@ pub(crate) struct Finished {
 }
 
 impl Invocation {
-    /// Finds a program in the system's directories.
-    pub(crate) fn new(program: &'static str, package: &'static str) -> Result<Self> {
+    /// Finds a program in the system's directories; the package is the one of Debian that has it, if known.
+    pub(crate) fn new(program: &str, package: impl Into<Option<&'static str>>) -> Result<Self> {
         let found = SEARCHED
             .split(':')
             .map(|dir| Path::new(dir).join(program))
@@ -104,9 +104,9 @@ impl Invocation {
                 patience: PATIENCE,
             }),
             None => Err(Error::NotInstalled {
-                program,
+                program: program.to_owned(),
                 searched: SEARCHED,
-                package,
+                package: package.into(),
             }),
         }
     }

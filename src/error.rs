@@ -153,6 +153,18 @@ pub enum Error {
         volumes: Vec<String>,
     },
 
+    /// A filesystem that could not be unmounted. It stays mounted, and its volume on record.
+    #[error(
+        "could not unmount `{}`: {users} (it stays mounted; end what uses it, and `kdev pool cleanup` removes the volume)",
+        point.display()
+    )]
+    StillMounted {
+        /// Where it is mounted.
+        point: PathBuf,
+        /// Who uses it, for people to read.
+        users: String,
+    },
+
     /// The user may not do that.
     #[error("{doing} needs root (run it as root, for example `sudo -E cargo nextest run`)")]
     NotRoot {
@@ -161,14 +173,28 @@ pub enum Error {
     },
 
     /// A program that is needed is not installed.
-    #[error("`{program}` is not installed: it is not in {searched} (on Debian: `apt-get install {package}`)")]
+    #[error("`{program}` is not installed: it is not in {searched} (on Debian: `{}`)", installing(program, *package))]
     NotInstalled {
         /// The program.
-        program: &'static str,
+        program: String,
         /// Where it was looked for.
         searched: &'static str,
-        /// The Debian package that has it.
-        package: &'static str,
+        /// The Debian package that has it, if we know that.
+        package: Option<&'static str>,
+    },
+
+    /// A filesystem could not be made on a volume.
+    #[error("could not make {fs_type} on volume `{volume}` of {size}")]
+    Mkfs {
+        /// The type, as in `mkfs.TYPE`.
+        fs_type: String,
+        /// The volume's name.
+        volume: String,
+        /// Its size.
+        size: Bytes,
+        /// The command, and what it said.
+        #[source]
+        source: Box<Error>,
     },
 
     /// The kernel gives no loop devices here.
@@ -276,6 +302,13 @@ impl Error {
             cause = err.source();
         }
         text
+    }
+}
+
+fn installing(program: &str, package: Option<&str>) -> String {
+    match package {
+        Some(package) => format!("apt-get install {package}"),
+        None => format!("apt-file search {program}"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use crate::mounts::{Mount, block_device, mounts_of, pids};
+use crate::mounts::{Mount, block_device, mounts_of, pids, points_within};
 use crate::stacked::{Layer, names_in, stacked_on, swap_on};
 
 /// Tells who holds a device: mounts in any mount namespace, devices stacked on it, open files.
@@ -42,6 +42,23 @@ pub(crate) fn holders(device: &Path) -> Vec<String> {
         }
     }
     found
+}
+
+/// Tells who uses the filesystem that is mounted there of a device.
+pub(crate) fn users_of_mount(point: &Path, device: &Path) -> String {
+    let itself = format!("mounted on {}", point.display());
+    let within = points_within(point)
+        .into_iter()
+        .map(|inner| format!("something is mounted on {}", inner.display()));
+    let users: Vec<String> = holders(device)
+        .into_iter()
+        .filter(|holder| *holder != itself)
+        .chain(within)
+        .collect();
+    match users.is_empty() {
+        true => "it is in use, by nobody who can be seen".to_owned(),
+        false => users.join(", "),
+    }
 }
 
 /// Asks the kernel whether something stands on a device: a mount in any namespace, swap, RAID, another
@@ -85,12 +102,12 @@ fn in_the_way(mounts: &[Mount], number: u64) -> Vec<String> {
     mounted.chain(stacked).chain(swap).collect()
 }
 
-/// Where a process is and what it has open.
+/// Where a process is, what it runs and what it has open.
 fn links_of(pid: u32) -> Vec<PathBuf> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
     let descriptors = names_in(&dir.join("fd")).map(|name| dir.join("fd").join(name));
     // Processes end while we look at them; what is gone holds nothing.
-    [dir.join("cwd"), dir.join("root")]
+    [dir.join("cwd"), dir.join("root"), dir.join("exe")]
         .into_iter()
         .chain(descriptors)
         .filter_map(|link| fs::read_link(link).ok())

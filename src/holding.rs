@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::fs::File;
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -71,6 +72,11 @@ impl Holding {
 
     pub(crate) fn exports(&self) -> &[(String, OsString)] {
         &self.exports
+    }
+
+    /// Lends the lease to a program that works on the session: while it runs, nobody takes that for dead.
+    pub(crate) fn shared_lease(&self) -> Result<Option<File>> {
+        self.lock().claim.lease.as_ref().map(Lease::shared).transpose()
     }
 
     /// Gives back, or keeps, whatever is still held when a test has ended.

@@ -13,6 +13,8 @@ mod command;
 mod environment;
 mod error;
 mod fault;
+#[cfg(feature = "rstest")]
+pub mod fixtures;
 #[cfg(test)]
 mod garbage;
 mod give_back;
@@ -27,6 +29,9 @@ mod liveness;
 mod lock;
 mod loops;
 mod lvm;
+mod mkfs;
+mod mount;
+mod mount_point;
 mod mounts;
 mod owner;
 mod pool;
@@ -52,6 +57,7 @@ mod watchdog;
 pub use error::{Error, Result};
 pub use kdev_volumes_macros::kdev_volumes;
 pub use kdev_volumes_spec::{Bytes, Spec, SpecError, VolumeSpec};
+pub use mount::Mount;
 pub use pool::Pool;
 pub use session::Session;
 pub use test_dev::TestDev;

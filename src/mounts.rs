@@ -76,6 +76,31 @@ pub(crate) fn mounts_of(devices: &BTreeSet<u64>) -> Vec<Mount> {
     mounts
 }
 
+/// Lists the mounts of a device at this path, one for each namespace that has it there.
+pub(crate) fn mounts_at(point: &Path, device: u64) -> Vec<Mount> {
+    let mut mounts = mounts_of(&BTreeSet::from([device]));
+    mounts.retain(|mount| mount.point == point);
+    mounts
+}
+
+/// Tells whether anything is mounted at this path, in any namespace.
+pub(crate) fn is_mount_point(point: &Path) -> bool {
+    viewers().into_iter().any(|pid| {
+        let text = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        parse(&text, pid).iter().any(|mount| mount.point == point)
+    })
+}
+
+/// Lists where something is mounted below this path, by what this process sees.
+pub(crate) fn points_within(point: &Path) -> Vec<PathBuf> {
+    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    parse(&text, std::process::id())
+        .into_iter()
+        .map(|mount| mount.point)
+        .filter(|inner| inner != point && inner.starts_with(point))
+        .collect()
+}
+
 /// Picks a process for each mount namespace and each root directory that there is; for ours, us.
 fn viewers() -> Vec<u32> {
     let mut viewers = BTreeMap::new();

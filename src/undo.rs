@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::command::Invocation;
 use crate::error::Result;
 use crate::fault;
 use crate::loops::{self, PinnedLoop};
 use crate::lvm;
+use crate::mount_point;
 use crate::mounts::{mounts_of, unmount};
 use crate::stacked::{Layer, Stacked, stacked_on, swap_on};
 
@@ -87,18 +88,29 @@ fn tower(volumes: &BTreeSet<u64>, stacked_on: impl Fn(u64) -> Vec<Stacked>) -> V
 fn clear_devices(devices: &BTreeSet<u64>) {
     // A mount that others hold busy may be free when those have gone, and an unmount here may have
     // reached another namespace: so once more as long as it helps.
-    while unmount_what_can_be(devices) > 0 {
+    let mut points = BTreeSet::new();
+    loop {
+        let unmounted = unmount_what_can_be(devices);
+        if unmounted.is_empty() {
+            break;
+        }
+        points.extend(unmounted);
         fault::point("unmounted");
     }
+    points.iter().for_each(|point| mount_point::remove_if_ours(point));
     for path in devices.iter().filter_map(|&device| swap_on(device)) {
         // What cannot be done shows by what stands there still, and is told then.
         let _ = switch_off_swap(&path);
     }
 }
 
-fn unmount_what_can_be(devices: &BTreeSet<u64>) -> usize {
-    let mounts = mounts_of(devices);
-    mounts.iter().filter(|mount| unmount(mount).is_ok()).count()
+/// Returns where something was unmounted.
+fn unmount_what_can_be(devices: &BTreeSet<u64>) -> Vec<PathBuf> {
+    let mounts = mounts_of(devices).into_iter();
+    mounts
+        .filter(|mount| unmount(mount).is_ok())
+        .map(|mount| mount.point)
+        .collect()
 }
 
 fn switch_off_swap(path: &Path) -> Result<()> {

@@ -8,11 +8,12 @@ use kdev_volumes_spec::Bytes;
 use crate::backend::Named;
 use crate::error::{Error, Result};
 use crate::holding::Holding;
+use crate::mount::Mount;
 
 /// A block device that a test holds.
 ///
 /// Dropping it gives it back to its session, which removes all its volumes together when the last
-/// one is dropped; [`close`](Self::close) removes this one now.
+/// one is dropped; [`close`](Self::close) removes this one now. A [`Mount`] holds its volume too.
 #[derive(Debug)]
 #[must_use = "a volume is given back when it is dropped"]
 pub struct Volume {
@@ -56,6 +57,25 @@ impl Volume {
     pub fn open(&self) -> Result<File> {
         let opened = OpenOptions::new().read(true).write(true).open(self.path());
         opened.map_err(|err| Error::io("open", self.path(), err))
+    }
+
+    /// Mounts the filesystem on the volume, of whatever type, on a directory of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Command`] with what mount(8) said, such as that there is no filesystem; [`Error::Io`] if
+    /// no directory can be made in `$TMPDIR` or `/tmp`.
+    pub fn mount(&self) -> Result<Mount> {
+        self.mount_with("")
+    }
+
+    /// Does the same with options as mount(8) takes them, such as `ro,noatime`.
+    ///
+    /// # Errors
+    ///
+    /// As [`mount`](Self::mount).
+    pub fn mount_with(&self, options: &str) -> Result<Mount> {
+        Mount::new(&self.about, options, Arc::clone(&self.holding))
     }
 
     /// Removes the volume now. Under `KDEV_KEEP=always` it is kept instead.

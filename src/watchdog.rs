@@ -41,8 +41,9 @@ const VARIABLE: &str = "KDEV_WATCHDOG";
 /// The variable by which a watchdog knows that it is one, and whose: `PID.STARTTIME`.
 const OWNER_VARIABLE: &str = "KDEV_WATCHDOG_OF";
 
-/// What it needs of our environment: to be loaded, and to find and be allowed the same state.
-const PASSED_ON: [&str; 2] = ["LD_LIBRARY_PATH", "SUDO_UID"];
+/// What it needs of our environment: to be loaded, to find and be allowed the same state, and to find
+/// the directories on which we mount.
+const PASSED_ON: [&str; 3] = ["LD_LIBRARY_PATH", "SUDO_UID", "TMPDIR"];
 
 /// How long we wait to hear that the watchdog is in place. It is not needed for anything else.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,17 +1,17 @@
 //! What stands in the parentheses of `#[kdev_volumes(...)]`.
 
-use kdev_volumes_spec::{Bytes, Spec, SpecError, VolumeSpec};
+use std::iter::repeat_n;
+
+use kdev_volumes_spec::{Bytes, FSTESTS, Spec, SpecError, VolumeSpec};
 use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{
-    Error, Expr, ExprGroup, ExprLit, Ident, Lit, LitStr, Path, Result, Token, parenthesized, parse_quote,
-    token,
-};
+use syn::{Error, Expr, Ident, LitStr, Path, Result, Token, parenthesized, parse_quote, token};
 
 use crate::errors::{all, both, refuse};
+use crate::value::{Sizes, at, order, sizes, string, strings};
 
 /// What a test asks for.
 pub(crate) struct Attribute {
@@ -85,31 +85,36 @@ impl Parse for Item {
 }
 
 fn spec(entries: &[Entry]) -> Result<Spec> {
-    let volumes: Vec<Result<Asked>> = entries.iter().map(Entry::volume).collect();
-    let good: Vec<&Asked> = volumes.iter().flatten().collect();
+    let asked: Vec<Result<Asked>> = entries.iter().map(Entry::asked).collect();
+    let good: Vec<&Asked> = asked.iter().flatten().collect();
     let clashes: Vec<Error> = (0..good.len())
         .filter_map(|at| clash(good[at], &good[..at]))
         .collect();
-    let volumes = all(volumes.into_iter().chain(clashes.into_iter().map(Err)))?;
-    Spec::new(volumes.into_iter().map(|asked| asked.volume)).map_err(at(Span::call_site()))
+    let asked = all(asked.into_iter().chain(clashes.into_iter().map(Err)))?;
+    Spec::new(asked.into_iter().flat_map(|asked| asked.volumes)).map_err(at(Span::call_site()))
 }
 
-/// Turns what breaks a rule of the library into an error at a place in the user's file.
-fn at(span: Span) -> impl Fn(SpecError) -> Error {
-    move |error| Error::new(span, error)
-}
+/// What may stand within a volume's parentheses.
+const KEYS: [&str; 5] = ["size", "env", "order", "mkfs", "mkfs_args"];
 
-/// A volume, with the place to point at if an earlier one has taken its name or its variable.
+/// A volume or a set of them, with the place to point at if an earlier one has taken a name or a variable.
 struct Asked {
-    volume: VolumeSpec,
+    volumes: Vec<VolumeSpec>,
     span: Span,
 }
 
+/// The first clash alone: after `fstests`, one of `fstests` has seven.
 fn clash(second: &Asked, earlier: &[&Asked]) -> Option<Error> {
-    let pair = |first: &&Asked| Spec::new([first.volume.clone(), second.volume.clone()]);
-    earlier
+    let mut before: Vec<&VolumeSpec> = earlier.iter().flat_map(|asked| &asked.volumes).collect();
+    second
+        .volumes
         .iter()
-        .find_map(|first| pair(first).err())
+        .find_map(|volume| {
+            let pair = |first: &&VolumeSpec| Spec::new([(*first).clone(), volume.clone()]);
+            let clash = before.iter().find_map(|first| pair(first).err());
+            before.push(volume);
+            clash
+        })
         .map(at(second.span))
 }
 
@@ -160,19 +165,27 @@ fn word(input: ParseStream, wanted: &str) -> Result<Ident> {
 }
 
 impl Entry {
-    fn volume(&self) -> Result<Asked> {
-        let size = self.size();
+    fn asked(&self) -> Result<Asked> {
+        let sizes = self.sizes();
         // A bad size must not hide a bad name.
-        let volume = self.named(size.as_ref().map_or(Bytes::new(1), |&size| size));
-        let ((_, volume), (_, order)) = both(both(size, volume), both(self.check_keys(), self.order()))?;
+        let volumes = self.named(sizes.as_ref().unwrap_or(&Sizes::One(Bytes::new(1))));
+        let settings = volumes
+            .and_then(|volumes| self.with_env(volumes))
+            .and_then(|volumes| self.with_mkfs(volumes))
+            .and_then(|volumes| self.with_mkfs_args(volumes));
+        let ((_, volumes), (_, order)) = both(both(sizes, settings), both(self.check_keys(), self.order()))?;
         let span = self.key("env").map_or_else(|| self.name.span(), Spanned::span);
         Ok(Asked {
-            volume: volume.with_order(order),
+            volumes: volumes
+                .into_iter()
+                .map(|volume| volume.with_order(order))
+                .collect(),
             span,
         })
     }
 
-    fn named(&self, size: Bytes) -> Result<VolumeSpec> {
+    /// Makes the volumes of their sizes: one, a set, or those of fstests.
+    fn named(&self, sizes: &Sizes) -> Result<Vec<VolumeSpec>> {
         let name = &self.name;
         if ["self", "super"].iter().any(|word| name == word) {
             return refuse(
@@ -180,17 +193,59 @@ impl Entry {
                 format!("a volume cannot be named `{name}` (no argument could have the name)"),
             );
         }
-        let volume = VolumeSpec::new(&name.unraw().to_string(), size).map_err(at(name.span()))?;
-        match self.key("env") {
-            Some(value) => volume.with_env(&string(value)?).map_err(at(value.span())),
-            None => Ok(volume),
-        }
+        let text = name.unraw().to_string();
+        let is_fstests = text == FSTESTS;
+        let volumes = match *sizes {
+            Sizes::One(size) if is_fstests => Spec::fstests(size).map(|spec| spec.volumes().to_vec()),
+            _ if is_fstests => {
+                let message = "`fstests` takes one size, which each of its seven volumes has";
+                return refuse(self.key("size"), message);
+            }
+            Sizes::One(size) => VolumeSpec::new(&text, size).map(|volume| vec![volume]),
+            Sizes::Each(ref sizes) => VolumeSpec::set(&text, sizes.iter().copied()),
+            Sizes::Repeated(size, count) => VolumeSpec::set(&text, repeat_n(size, count)),
+        };
+        volumes.map_err(|error| {
+            let is_of_set = matches!(error, SpecError::Set { .. });
+            let value = self.key("size").filter(|_| is_of_set);
+            at(value.map_or_else(|| name.span(), Spanned::span))(error)
+        })
     }
 
-    fn size(&self) -> Result<Bytes> {
+    fn with_env(&self, volumes: Vec<VolumeSpec>) -> Result<Vec<VolumeSpec>> {
+        let Some(value) = self.key("env") else {
+            return Ok(volumes);
+        };
+        let env = string(
+            value,
+            "the name of an environment variable is a string such as \"MY_DEV\"",
+        )?;
+        each(volumes, value, |volume| volume.with_env(&env))
+    }
+
+    fn with_mkfs(&self, volumes: Vec<VolumeSpec>) -> Result<Vec<VolumeSpec>> {
+        let Some(value) = self.key("mkfs") else {
+            return Ok(volumes);
+        };
+        let fs_type = string(value, "the type of a filesystem is a string such as \"ext4\"")?;
+        each(volumes, value, |volume| volume.with_mkfs(&fs_type))
+    }
+
+    fn with_mkfs_args(&self, volumes: Vec<VolumeSpec>) -> Result<Vec<VolumeSpec>> {
+        let Some(value) = self.key("mkfs_args") else {
+            return Ok(volumes);
+        };
+        let args = strings(
+            value,
+            "the arguments of mkfs are a list of strings such as `[\"-m\", \"crc=1\"]`",
+        )?;
+        each(volumes, value, |volume| volume.with_mkfs_args(&args))
+    }
+
+    fn sizes(&self) -> Result<Sizes> {
         let name = &self.name;
         match self.key("size") {
-            Some(value) => bytes(value),
+            Some(value) => sizes(value),
             None => refuse(
                 name,
                 format!("volume `{name}` has no size (such as `{name} = \"10G\"`)"),
@@ -199,26 +254,14 @@ impl Entry {
     }
 
     fn order(&self) -> Result<u32> {
-        let Some(value) = self.key("order") else {
-            return Ok(0);
-        };
-        let order = match literal(value) {
-            Some(Lit::Int(number)) if number.suffix().is_empty() => number.base10_parse().ok(),
-            _ => None,
-        };
-        order.map_or_else(
-            || refuse(value, "an order is a whole number from 0 to 4294967295"),
-            Ok,
-        )
+        self.key("order").map_or(Ok(0), order)
     }
 
     fn check_keys(&self) -> Result<Vec<()>> {
         all(self.keys.iter().enumerate().map(|(at, Key { name, .. })| {
-            if !["size", "env", "order"].iter().any(|key| name == key) {
-                return refuse(
-                    name,
-                    format!("unknown key `{name}` (a volume has `size`, `env` and `order`)"),
-                );
+            if !KEYS.iter().any(|key| name == key) {
+                let known = KEYS.map(|key| format!("`{key}`")).join(", ");
+                return refuse(name, format!("unknown key `{name}` (a volume may have {known})"));
             }
             if self.keys.iter().take(at).any(|earlier| earlier.name == *name) {
                 return refuse(name, format!("`{name}` stands twice"));
@@ -235,44 +278,14 @@ impl Entry {
     }
 }
 
-fn bytes(value: &Expr) -> Result<Bytes> {
-    let text = match literal(value) {
-        Some(Lit::Str(text)) => text.value(),
-        Some(Lit::Int(number)) if number.suffix().is_empty() => number.base10_digits().to_owned(),
-        // `10G` without quotes is a number with a suffix to Rust.
-        Some(Lit::Int(number)) => {
-            return refuse(
-                number,
-                format!("a size with a unit is written in quotes: \"{number}\""),
-            );
-        }
-        _ => {
-            return refuse(
-                value,
-                "a size is a string such as \"10G\", or a whole number of bytes",
-            );
-        }
-    };
-    text.parse().map_err(at(value.span()))
-}
-
-fn string(value: &Expr) -> Result<String> {
-    match literal(value) {
-        Some(Lit::Str(text)) => Ok(text.value()),
-        _ => refuse(
-            value,
-            "the name of an environment variable is a string such as \"MY_DEV\"",
-        ),
-    }
-}
-
-fn literal(value: &Expr) -> Option<&Lit> {
-    match value {
-        Expr::Lit(ExprLit { lit, .. }) => Some(lit),
-        // What a `macro_rules!` macro passes on as `$size:expr` comes in a group.
-        Expr::Group(ExprGroup { expr, .. }) => literal(expr),
-        _ => None,
-    }
+/// Changes each volume; what breaks a rule is at `value`.
+fn each(
+    volumes: Vec<VolumeSpec>,
+    value: &Expr,
+    change: impl Fn(VolumeSpec) -> std::result::Result<VolumeSpec, SpecError>,
+) -> Result<Vec<VolumeSpec>> {
+    let changed: std::result::Result<_, _> = volumes.into_iter().map(change).collect();
+    changed.map_err(at(value.span()))
 }
 
 #[cfg(test)]
@@ -296,6 +309,10 @@ mod tests {
     #[case(r#"test(order = 3, env = "MY_DEV", size = 1,)"#, &[("test", 1, "MY_DEV", 3)])]
     #[case("a(size = 1, order = 2), b = 2", &[("b", 2, "B_DEV", 0), ("a", 1, "A_DEV", 2)])]
     #[case("pool1 = 1, pool2 = 1", &[("pool1", 1, "SCRATCH_DEV_POOL", 0), ("pool2", 1, "SCRATCH_DEV_POOL", 0)])]
+    #[case("disk = [1, 2]", &[("disk1", 1, "DISK1_DEV", 0), ("disk2", 2, "DISK2_DEV", 0)])]
+    #[case(r#"pool = ["1K"; 2]"#, &[("pool1", 1024, "SCRATCH_DEV_POOL", 0), ("pool2", 1024, "SCRATCH_DEV_POOL", 0)])]
+    #[case("pool(size = [1; 1], order = 1), test = 1", &[("test", 1, "TEST_DEV", 0), ("pool1", 1, "SCRATCH_DEV_POOL", 1)])]
+    #[case("x(size = [1; 2], env = \"SCRATCH_DEV_POOL\")", &[("x1", 1, "SCRATCH_DEV_POOL", 0), ("x2", 1, "SCRATCH_DEV_POOL", 0)])]
     #[case("type = 1, r#in = 2", &[("type", 1, "TYPE_DEV", 0), ("in", 2, "IN_DEV", 0)])]
     fn a_volume_is_read_in_every_notation(
         #[case] attribute: &str,
@@ -359,6 +376,40 @@ mod tests {
     #[case("in_process", "no volume was asked for")]
     #[case("test = 1, test = 2", "two volumes are named `test`")]
     #[case("test = 1, x(size = 1, env = \"TEST_DEV\")", "`test` and `x` both want")]
+    #[case("test(size = 1, mkfs = xfs)", "is a string such as \"ext4\"")]
+    #[case("test(size = 1, mkfs = \"\")", "bad filesystem for volume `test`")]
+    #[case("test(size = 1, mkfs = \"Ext4\")", "`Ext4` is no type")]
+    #[case("test(size = [1; 3], mkfs = \"../sh\")", "bad filesystem for volume `test1`")]
+    #[case("test(size = 1, mkfs_args = [\"-q\"])", "`mkfs_args` want a `mkfs`")]
+    #[case("test(size = 1, mkfs = \"xfs\", mkfs_args = \"-q\")", "a list of strings")]
+    #[case("test(size = 1, mkfs = \"xfs\", mkfs_args = [1])", "a list of strings")]
+    #[case("test(size = 1, mkfs = \"xfs\", mkfs_args = [\"a\\0b\"])", "holds a NUL")]
+    #[case("disk = []", "bad set `disk` of 0 volumes")]
+    #[case("disk = [1; 0]", "bad set `disk` of 0 volumes")]
+    #[case("disk = [1; 65]", "bad set `disk` of 65 volumes (from 1 to 64")]
+    #[case("disk = [1; 1000000000000]", "bad set `disk` of 1000000000000 volumes")]
+    #[case("disk = [1; 99999999999999999999]", "how many volumes")]
+    #[case("disk = [1; COUNT]", "how many volumes")]
+    #[case("disk = [1; 3usize]", "how many volumes")]
+    #[case("disk = [1, true]", "a string such as \"10G\"")]
+    #[case("disk = [[1]]", "a string such as \"10G\"")]
+    #[case("disk = [\"10Q\"; 2]", "unknown unit `Q`")]
+    #[case(
+        "a23456789012345678901234567890123 = [1; 2]",
+        "`a234567890123456789012345678901231` (at most 32"
+    )]
+    #[case(
+        "disk(size = [1; 2], env = \"X\")",
+        "`disk1` and `disk2` both want the environment variable `X`"
+    )]
+    #[case("disk1 = 1, disk = [1; 2]", "two volumes are named `disk1`")]
+    #[case("test = 1, fstests = 1", "two volumes are named `test`")]
+    #[case("fstests = 1, fstests = 1", "two volumes are named `test`")]
+    #[case("fstests = [1; 2]", "`fstests` takes one size")]
+    #[case("fstests = [1, 2]", "`fstests` takes one size")]
+    #[case("fstests = true", "a string such as \"10G\"")]
+    #[case("fstests", "volume `fstests` has no size")]
+    #[case("fstests(size = 1, env = \"X\")", "both want the environment variable `X`")]
     #[case("test = 1 scratch = 1", "expected `,`")]
     #[case("\"10G\"", "a volume has a name")]
     #[case("test(\"10G\")", "such as `size = \"10G\"`")]
@@ -368,6 +419,31 @@ mod tests {
             messages.len() == 1 && messages[0].contains(expected),
             "{messages:?}"
         );
+    }
+
+    #[rstest]
+    #[case("test(size = 1, mkfs = \"xfs\")", &[])]
+    #[case("test(mkfs_args = [], mkfs = \"xfs\", size = 1)", &[])]
+    #[case("test(size = [1; 3], mkfs = \"xfs\", mkfs_args = [\"-m\", \"crc=1\",])", &["-m", "crc=1"])]
+    fn a_filesystem_is_read_for_each_volume(#[case] attribute: &str, #[case] args: &[&str]) {
+        let spec = parse(attribute.parse().unwrap()).unwrap().spec;
+        for volume in spec.volumes() {
+            assert_eq!(
+                (volume.mkfs(), volume.mkfs_args()),
+                (
+                    Some("xfs"),
+                    &*args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>()
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn fstests_is_seven_volumes() {
+        let spec = parse("fstests = 4096, more = 1".parse().unwrap()).unwrap().spec;
+        let sizes: Vec<u64> = spec.volumes().iter().map(|v| v.size().get()).collect();
+        assert_eq!(sizes, [4096, 4096, 4096, 4096, 4096, 4096, 4096, 1]);
+        assert_eq!(spec.exports().len(), 4);
     }
 
     #[test]

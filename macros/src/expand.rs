@@ -281,8 +281,12 @@ fn wanted_panic(meta: &Meta) -> Option<Expr> {
 
 fn declared_volume(volume: &VolumeSpec, library: &Path) -> TokenStream {
     let (name, bytes, env, order) = (volume.name(), volume.size().get(), volume.env(), volume.order());
+    let mkfs = volume.mkfs().into_iter();
+    let mkfs = mkfs.chain(volume.mkfs_args().iter().map(String::as_str));
     quote! {
-        #library::__private::DeclaredVolume { name: #name, bytes: #bytes, env: #env, order: #order }
+        #library::__private::DeclaredVolume {
+            name: #name, bytes: #bytes, env: #env, order: #order, mkfs: &[#(#mkfs),*]
+        }
     }
 }
 
@@ -298,7 +302,16 @@ mod tests {
 
     #[test]
     fn a_test_gets_its_guards_in_its_body() {
-        let attribute = quote!(test = "10G", scratch(size = 4096, env = "MY_DEV", order = 1));
+        let attribute = quote!(
+            test = "10G",
+            scratch(
+                size = 4096,
+                env = "MY_DEV",
+                order = 1,
+                mkfs = "ext4",
+                mkfs_args = ["-m", "0"]
+            )
+        );
         let item = quote! {
             /// Documented.
             #[test]
@@ -338,12 +351,14 @@ where
                 bytes: 10737418240u64,
                 env: "TEST_DEV",
                 order: 0u32,
+                mkfs: &[],
             },
             ::kdev_volumes::__private::DeclaredVolume {
                 name: "scratch",
                 bytes: 4096u64,
                 env: "MY_DEV",
                 order: 1u32,
+                mkfs: &["ext4", "-m", "0"],
             },
         ],
     };
@@ -403,6 +418,7 @@ unsafe fn name() {
                 bytes: 1u64,
                 env: "TEST_DEV",
                 order: 0u32,
+                mkfs: &[],
             },
         ],
     };

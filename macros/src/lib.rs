@@ -7,6 +7,7 @@ mod attribute;
 mod errors;
 mod expand;
 mod inject;
+mod value;
 
 /// Gives a test block devices of its own, and takes them back when the test is over.
 ///
@@ -55,6 +56,21 @@ mod inject;
 /// | `size` | how large, at least; `test = "10G"` is short for `test(size = "10G")` |
 /// | `env` | the environment variable with the device's path, if not the one of the table below |
 /// | `order` | the volume's place among the others, lower first, 0 if not given; equal ones stay as written |
+/// | `mkfs` | the filesystem that it carries when the test begins, as in `mkfs.TYPE`: `mkfs = "xfs"` |
+/// | `mkfs_args` | what mkfs is told besides: `mkfs_args = ["-m", "crc=1"]` |
+///
+/// A list of sizes asks for a **set**, whose volumes have the name with a number, from 1 on; and `fstests`
+/// stands for the seven volumes that fstests wants:
+///
+/// | written | volumes |
+/// | --- | --- |
+/// | `pool = ["10G"; 3]` | `pool1`, `pool2`, `pool3`, 10G each |
+/// | `disk = ["10G", "5G"]` | `disk1` of 10G, `disk2` of 5G |
+/// | `pool(size = ["10G"; 3], order = 1)` | as above, behind all volumes without an `order` |
+/// | `fstests = "10G"` | `test`, `pool1` to `pool5`, and `logwrites`, 10G each |
+///
+/// Other keys hold for each volume of a set. A set has at most 64 volumes; no single volume can be named
+/// `fstests`.
 ///
 /// A **size** is a string, a whole number with a unit in base 2, `K`, `M`, `G`, `T`, `P` or `E`, in
 /// either case (`"10G"`, `"10GiB"` and `"10gb"` are the same), or an integer literal, which is bytes.
@@ -73,6 +89,21 @@ mod inject;
 /// | `test_log`, `scratch_log` | `TEST_LOGDEV`, `SCRATCH_LOGDEV` |
 /// | `test_rt`, `scratch_rt` | `TEST_RTDEV`, `SCRATCH_RTDEV` |
 /// | any other, such as `journal` | `JOURNAL_DEV` |
+///
+/// A **filesystem** is made by `mkfs.TYPE`, which has to be installed, with the `mkfs_args` before the
+/// device. ext2, ext3, ext4, XFS, Btrfs and F2FS are told to be quiet and to ask nothing. If mkfs fails, the
+/// test does, with what mkfs said, and has no volumes. `test.mount()` mounts the volume until what it returns is
+/// dropped:
+///
+/// ```ignore
+/// #[kdev_volumes(test(size = "1G", mkfs = "xfs", mkfs_args = ["-m", "crc=1"]))]
+/// #[test]
+/// fn writes_a_file(test: Volume) -> Result<(), Box<dyn std::error::Error>> {
+///     let mount = test.mount()?;
+///     std::fs::write(mount.path().join("file"), "content")?;
+///     Ok(())
+/// }
+/// ```
 ///
 /// Beside the volumes may stand:
 ///
@@ -125,7 +156,7 @@ mod inject;
 /// # Errors of the compiler
 ///
 /// What can be known while compiling is an error there, at the place where it is written: a size that
-/// is none; a name that LVM, or a variable that a shell, could not take; a key that there is not or
+/// is none; a name that LVM, or a variable that a shell, could not take; a set of none or too many; a filesystem that cannot be one; a key that there is not or
 /// twice; two volumes with one name or one variable; no volume; an argument that is no guard, or named like
 /// no volume, or there twice; a second `#[kdev_volumes]`; a `const` or `extern` function; `self`; a place below
 /// `#[rstest]`'s cases. Whether a pool has room is known only when the test runs.

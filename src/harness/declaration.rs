@@ -36,6 +36,20 @@ pub struct DeclaredVolume {
     pub env: &'static str,
     /// The place among the others.
     pub order: u32,
+    /// The type of its filesystem, then mkfs' arguments; empty if it has none.
+    pub mkfs: &'static [&'static str],
+}
+
+impl DeclaredVolume {
+    fn spec(&self) -> Result<VolumeSpec> {
+        let spec = VolumeSpec::new(self.name, Bytes::new(self.bytes))?
+            .with_env(self.env)?
+            .with_order(self.order);
+        match self.mkfs.split_first() {
+            Some((fs_type, args)) => Ok(spec.with_mkfs(fs_type)?.with_mkfs_args(args.iter().copied())?),
+            None => Ok(spec),
+        }
+    }
 }
 
 /// All annotated tests that are linked into this program.
@@ -78,11 +92,7 @@ impl Declaration {
     }
 
     pub(super) fn spec(&self) -> Result<Spec> {
-        let volumes = self.volumes.iter().map(|volume| {
-            Ok(VolumeSpec::new(volume.name, Bytes::new(volume.bytes))?
-                .with_env(volume.env)?
-                .with_order(volume.order))
-        });
+        let volumes = self.volumes.iter().map(DeclaredVolume::spec);
         Ok(Spec::new(volumes.collect::<Result<Vec<_>>>()?)?)
     }
 }

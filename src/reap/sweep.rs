@@ -6,6 +6,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::give_back::give_back;
 use crate::lease::Lease;
+use crate::mount_point;
 use crate::owner::OwnerTag;
 use crate::reap::adopt::{adopt, mark_kept};
 use crate::reap::books::{Entry, Survey};
@@ -95,6 +96,9 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
         }
     }
     reaped.forgotten = forgotten.iter().map(|entry| entry.lv_name.clone()).collect();
+    for name in &reaped.forgotten {
+        mount_point::remove_all_of(name);
+    }
     if !forgotten.is_empty() {
         state.update(|records| {
             records.drop_if(|record| reaped.forgotten.contains(&record.lv_name));

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::give_back::give_back;
 use crate::holders::standing_on;
 use crate::lease::Lease;
+use crate::mount_point;
 use crate::owner::OwnerTag;
 use crate::state::State;
 use crate::undo;
@@ -31,6 +32,9 @@ pub(crate) fn take_back(
         let pinned: Vec<File> = volumes.iter().filter_map(|volume| backend.pin(volume)).collect();
         undo::clear(&pinned);
         drop(pinned);
+        for volume in &volumes {
+            mount_point::remove_all_of(&volume.lv_name);
+        }
         left = give_back(state, backend, tag, &volumes, lease)?;
         volumes.retain(|volume| left.iter().any(|left| left.lv_name == volume.lv_name));
         let paths: Vec<_> = volumes.iter().map(|volume| volume.path.as_path()).collect();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use kdev_volumes::{Pool, Session, Spec, TestDev, Volume, VolumeSpec, kdev_volumes};
+use kdev_volumes::{Error, Pool, Session, Spec, TestDev, Volume, VolumeSpec, kdev_volumes};
 
 /// Tells the parent that the volumes are there, and waits to be killed.
 fn wait_to_be_killed() -> ! {
@@ -468,4 +468,207 @@ fn reads_the_environment_and_gives_back(test: Volume) {
     test.close().unwrap();
     assert!(device.open().is_err(), "there may be another device by now");
     assert!(TestDev::from_env().is_err());
+}
+
+/// Writes into each of its filesystems, and reads it after it was mounted anew.
+#[kdev_volumes(
+    ext(size = "16M", mkfs = "ext4", mkfs_args = ["-L", "a label"]),
+    xfs(size = "320M", mkfs = "xfs"),
+    btrfs(size = "128M", mkfs = "btrfs"),
+    empty = "16M",
+)]
+#[test]
+#[ignore = "started by other tests"]
+fn writes_to_its_filesystems(mut all: Session) -> kdev_volumes::Result<()> {
+    let about = |tag: &str, volume: &Volume| {
+        let args = ["--probe", "--output", "value", "--match-tag", tag];
+        let mut blkid = Command::new("blkid");
+        let output = blkid.args(args).arg(volume.path()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let types: Vec<String> = all.volumes().iter().map(|volume| about("TYPE", volume)).collect();
+    assert_eq!(types, ["ext4", "xfs", "btrfs", ""]);
+    assert_eq!(about("LABEL", &all.volumes()[0]), "a label");
+    for name in ["ext", "xfs", "btrfs"] {
+        let volume = all.take(name).unwrap();
+        let mount = volume.mount()?;
+        assert_eq!(mount.path().file_name().unwrap(), volume.lv_name());
+        fs::write(mount.path().join("file"), name).unwrap();
+        mount.unmount()?;
+        let mount = volume.mount_with("ro,noatime")?;
+        let lv_name = volume.lv_name().to_owned();
+        drop(volume);
+        assert_eq!(fs::read_to_string(mount.path().join("file")).unwrap(), name);
+        let refused = fs::write(mount.path().join("file"), "more").unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+        let again = all.volumes().iter().all(|volume| volume.lv_name() != lv_name);
+        assert!(again && mount.path().exists());
+    }
+    let Err(Error::Command { stderr, .. }) = all.volume("empty").unwrap().mount() else {
+        panic!("there is nothing to mount");
+    };
+    assert!(stderr.contains("wrong fs type"), "{stderr}");
+    Ok(())
+}
+
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn passes_with_a_filesystem() {}
+
+/// The smallest life of a filesystem.
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn mounts_and_unmounts(test: Volume) {
+    let mount = test.mount().unwrap();
+    fs::write(mount.path().join("file"), "content").unwrap();
+}
+
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"), scratch(size = "16M", mkfs = "xfs"))]
+#[test]
+#[ignore = "started by other tests"]
+fn wants_a_filesystem_that_does_not_fit() {
+    panic!("got an XFS of 16 MiB");
+}
+
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"), scratch(size = "16M", mkfs = "kdev-none"))]
+#[test]
+#[ignore = "started by other tests"]
+fn wants_a_filesystem_that_nobody_makes() {
+    panic!("got a filesystem that there is not");
+}
+
+/// What it has open is closed while its mount is waited for.
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn is_in_use_for_a_moment(test: Volume) -> kdev_volumes::Result<()> {
+    let mount = test.mount()?;
+    let file = fs::File::create(mount.path().join("file")).unwrap();
+    let unmounts = format!("/proc/self/task/{}/stat", nix::unistd::gettid());
+    let (ready, begun) = std::sync::mpsc::channel();
+    let closes = thread::spawn(move || {
+        begun.recv().unwrap();
+        crate::scene::wait_until("it waits", || {
+            let stat = fs::read_to_string(&unmounts).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('S')
+        });
+        drop(file);
+    });
+    ready.send(()).unwrap();
+    mount.unmount()?;
+    closes.join().unwrap();
+    Ok(())
+}
+
+/// A program of a test's own that is in a directory until this is dropped.
+struct Sitting(std::process::Child);
+
+impl Sitting {
+    fn new(command: &mut Command) -> Self {
+        use std::process::Stdio;
+        let quiet = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(quiet.spawn().unwrap())
+    }
+}
+
+impl Drop for Sitting {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Its filesystem is in use for ever: neither the test nor its end takes it from its user.
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn is_in_use_for_ever(test: Volume) -> kdev_volumes::Result<()> {
+    let mount = test.mount()?;
+    let point = mount.path().to_owned();
+    fs::write(point.join("file"), "content").unwrap();
+    let user = Sitting::new(Command::new("sleep").arg("infinity").current_dir(&point));
+    let err = mount.unmount().unwrap_err();
+    assert!(matches!(err, Error::StillMounted { .. }), "{err}");
+    let user_is_named = format!("is in use by sleep (pid {})", user.0.id());
+    assert!(err.to_string().contains(&user_is_named), "{err}");
+    assert_eq!(fs::read_to_string(point.join("file")).unwrap(), "content");
+    // A second mount, whose guard is dropped while it is in use.
+    let mount = test.mount()?;
+    let second = Sitting::new(Command::new("sleep").arg("infinity").current_dir(&mount));
+    drop(mount);
+    println!("SECOND={}", second.0.id());
+    let err = test.close().unwrap_err();
+    let mounted = format!("mounted on {}", point.display());
+    assert!(
+        matches!(err, Error::Busy { .. }) && err.to_string().contains(&mounted),
+        "{err}"
+    );
+    Ok(())
+}
+
+/// A mount namespace that is made meanwhile has a copy of the mount.
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn is_mounted_elsewhere_too(test: Volume) -> kdev_volumes::Result<()> {
+    let mount = test.mount()?;
+    let ready = env::var_os("CHILD_READY").unwrap();
+    let script = format!("touch {}; exec sleep infinity", ready.display());
+    let private = ["--mount", "--propagation", "private", "sh", "-c", &script];
+    let _elsewhere = Sitting::new(Command::new("unshare").args(private));
+    crate::scene::wait_until("there is another namespace", || Path::new(&ready).exists());
+    mount.unmount()?;
+    test.close()
+}
+
+/// Closes its volume while it is mounted, which is refused, and then unmounts.
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn closes_while_mounted(test: Volume) -> kdev_volumes::Result<()> {
+    let mount = test.mount()?;
+    let err = test.close().unwrap_err();
+    let mounted = format!("mounted on {}", mount.path().display());
+    assert!(
+        matches!(err, Error::Busy { .. }) && err.to_string().contains(&mounted),
+        "{err}"
+    );
+    mount.unmount()
+}
+
+/// Forks a child that drops its copy of the guard.
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn forks_while_mounted(test: Volume) -> kdev_volumes::Result<()> {
+    let mount = test.mount()?;
+    let file = mount.path().join("file");
+    fs::write(&file, "content").unwrap();
+    // SAFETY: no other thread of this process works meanwhile: libtest's own waits for this test.
+    match unsafe { nix::unistd::fork() }.unwrap() {
+        nix::unistd::ForkResult::Child => {
+            drop(mount);
+            // SAFETY: leaves at once, without the test harness's own end.
+            unsafe { nix::libc::_exit(0) };
+        }
+        nix::unistd::ForkResult::Parent { child } => {
+            nix::sys::wait::waitpid(child, None).unwrap();
+        }
+    }
+    assert_eq!(fs::read_to_string(file).unwrap(), "content");
+    mount.unmount()
+}
+
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_in_its_mount(test: Volume) {
+    let mount = test.mount().unwrap();
+    fs::write(mount.path().join("file"), "content").unwrap();
+    wait_to_be_killed();
 }

@@ -6,6 +6,7 @@ mod children;
 mod command;
 mod embedded;
 mod errors;
+mod filesystems;
 mod keep;
 mod liveness;
 #[cfg(feature = "test-bed")]

@@ -24,6 +24,11 @@ pub(crate) struct Matrix<'a> {
 impl Matrix<'_> {
     /// Has the command die at each place, and returns the names of the places.
     pub(crate) fn run(&self) -> Vec<String> {
+        self.run_until("the end")
+    }
+
+    /// Does so up to the first place of that name, behind which all are those of another matrix.
+    pub(crate) fn run_until(&self, last: &str) -> Vec<String> {
         let log = self.scene.path("places");
         (self.prepare)();
         let whole = (self.command)().env("KDEV_FAULT_LOG", &log).output().unwrap();
@@ -31,7 +36,11 @@ impl Matrix<'_> {
         fs::remove_file(&log).unwrap();
         let places: Vec<String> = places.lines().map(str::to_owned).collect();
         (self.check)("the end");
-        for (number, place) in places.iter().enumerate().skip(self.known) {
+        let end = places
+            .iter()
+            .position(|place| place == last)
+            .map_or(places.len(), |at| at + 1);
+        for (number, place) in places.iter().enumerate().take(end).skip(self.known) {
             (self.prepare)();
             println!("dying at {number}, {place}");
             let died = (self.command)()
@@ -102,7 +111,7 @@ pub(crate) fn is_kept_or_gone(scene: &Scene, place: &str, volumes: &dyn Fn() -> 
 }
 
 /// The loop devices that the kernel has under names of ours and this scene's sessions.
-fn attached(scene: &Scene) -> Vec<String> {
+pub(crate) fn attached(scene: &Scene) -> Vec<String> {
     let mut names: Vec<String> = scene
         .records()
         .iter()

@@ -72,6 +72,21 @@ impl Scene {
         self.dir.path().join(name)
     }
 
+    /// Where mount points are made, and nothing else is left: this scene's own, for what runs after this.
+    pub(crate) fn make_tmp(&self) {
+        fs::create_dir(self.tmp()).unwrap();
+    }
+
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.path("tmp")
+    }
+
+    /// What is in it.
+    pub(crate) fn mount_points(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.tmp()).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
     /// A program in the environment of this scene, and nothing else of ours or of the test runner's.
     pub(crate) fn program(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
@@ -93,6 +108,9 @@ impl Scene {
         }
         if let Some(pool) = &self.pool {
             command.env("KERNELDEV_DEVICE_POOL", pool);
+        }
+        if self.tmp().exists() {
+            command.env("TMPDIR", self.tmp());
         }
         command
     }

@@ -30,10 +30,16 @@ impl Shapes {
         let archive = env::var_os("KDEV_BED_ARCHIVE");
         let source: Vec<OsString> = match &archive {
             Some(archive) => vec!["--archive-file".into(), archive.clone()],
-            // With the features of `make test`, so that nothing is built anew.
-            None => ["--workspace", "--features=cli,fault-points", "--offline"]
-                .map(OsString::from)
-                .to_vec(),
+            // With the features that this program has, so that nothing is built anew.
+            None => {
+                let features = match cfg!(feature = "rstest") {
+                    true => "--features=cli,fault-points,rstest",
+                    false => "--features=cli,fault-points",
+                };
+                ["--workspace", features, "--offline"]
+                    .map(OsString::from)
+                    .to_vec()
+            }
         };
         let mut list = nextest(scene, "list");
         list.args(&source).arg("--message-format=json");

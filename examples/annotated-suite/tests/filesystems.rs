@@ -41,19 +41,17 @@ fn test_and_scratch_are_two_filesystems(test: Volume, scratch: Volume) -> Result
     Ok(())
 }
 
-/// XFS, whose own repair program finds nothing to repair.
-#[kdev_volumes(scratch = "320M")]
+/// XFS, which the volume comes with, and whose own repair program finds nothing to repair.
+#[kdev_volumes(scratch(size = "320M", mkfs = "xfs"))]
 #[test]
 fn xfs_is_clean_after_unmount(scratch: &Volume) -> Result<(), Box<dyn Error>> {
     tell(scratch);
-    let device = text(scratch.path());
-    run("mkfs.xfs", &["-q", "-f", device]);
-    let mounted = Mounted::new(device);
-    write_and_sync(&mounted.file("whose"), scratch.lv_name())?;
-    drop(mounted);
-    run("xfs_repair", &["-n", device]);
-    let mounted = Mounted::new(device);
-    assert_eq!(fs::read_to_string(mounted.file("whose"))?, scratch.lv_name());
+    let mount = scratch.mount()?;
+    write_and_sync(&mount.path().join("whose"), scratch.lv_name())?;
+    mount.unmount()?;
+    run("xfs_repair", &["-n", text(scratch.path())]);
+    let mount = scratch.mount_with("ro")?;
+    assert_eq!(fs::read_to_string(mount.path().join("whose"))?, scratch.lv_name());
     Ok(())
 }
 

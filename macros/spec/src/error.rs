@@ -18,6 +18,24 @@ pub enum SpecError {
         /// The rule that it breaks.
         reason: &'static str,
     },
+    /// A set of no volumes, or of too many.
+    #[error("bad set `{name}` of {count} volumes (from 1 to {most}, such as `{name} = [\"10G\"; 3]`)")]
+    Set {
+        /// The set's name, without a number.
+        name: String,
+        /// How many volumes were asked for.
+        count: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A filesystem that no `mkfs.TYPE` could make.
+    #[error("bad filesystem for volume `{volume}` ({reason})")]
+    Mkfs {
+        /// The volume that was to carry it.
+        volume: String,
+        /// The rule that is broken, with what broke it.
+        reason: String,
+    },
     /// An environment variable's name that a shell could not read.
     #[error(
         "bad environment variable `{env}` for volume `{volume}` (letters, digits and `_`, not a digit first)"
@@ -36,7 +54,7 @@ pub enum SpecError {
     },
     /// Two volumes in one environment variable.
     #[error(
-        "volumes `{first}` and `{second}` both want the environment variable `{env}` (give one of them another `env`)"
+        "volumes `{first}` and `{second}` both want the environment variable `{env}` (each needs an `env` of its own; only SCRATCH_DEV_POOL holds several)"
     )]
     DuplicateEnv {
         /// The variable.

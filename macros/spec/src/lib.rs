@@ -6,10 +6,13 @@
 
 mod bytes;
 mod error;
+mod mkfs;
 mod names;
+mod sets;
 mod volumes;
 
 pub use bytes::Bytes;
 pub use error::SpecError;
 pub use names::{DEVICE_VARIABLES, LV_NAME_BUDGET, check_lv_part, lv_name_cost};
+pub use sets::FSTESTS;
 pub use volumes::{Spec, VolumeSpec};

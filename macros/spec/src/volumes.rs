@@ -1,3 +1,4 @@
+use crate::mkfs::{check_args, check_type};
 use crate::names::{POOL_VARIABLE, check_env, check_volume, default_env};
 use crate::{Bytes, SpecError};
 
@@ -8,6 +9,8 @@ pub struct VolumeSpec {
     size: Bytes,
     env: String,
     order: u32,
+    mkfs: Option<String>,
+    mkfs_args: Vec<String>,
 }
 
 impl VolumeSpec {
@@ -35,6 +38,8 @@ impl VolumeSpec {
             size,
             env: default_env(name),
             order: 0,
+            mkfs: None,
+            mkfs_args: Vec::new(),
         })
     }
 
@@ -56,6 +61,42 @@ impl VolumeSpec {
         self
     }
 
+    /// Has the volume carry a fresh filesystem of that type, made by `mkfs.{fs_type}`.
+    ///
+    /// ```
+    /// # use kdev_volumes_spec::VolumeSpec;
+    /// let test = VolumeSpec::new("test", "10G".parse()?)?
+    ///     .with_mkfs("xfs")?
+    ///     .with_mkfs_args(["-m", "crc=1"])?;
+    /// assert_eq!((test.mkfs(), test.mkfs_args().len()), (Some("xfs"), 2));
+    /// # Ok::<(), kdev_volumes_spec::SpecError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError::Mkfs`] unless the type is of lower-case letters, digits, `.`, `_` and `-`, a letter
+    /// first, at most 32 characters.
+    pub fn with_mkfs(mut self, fs_type: &str) -> Result<Self, SpecError> {
+        check_type(fs_type, &self.name)?;
+        self.mkfs = Some(fs_type.to_owned());
+        Ok(self)
+    }
+
+    /// Gives mkfs these arguments too, before the device.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError::Mkfs`] if there is no [filesystem](Self::with_mkfs) to be made, or an argument holds
+    /// a NUL, which no program can be given.
+    pub fn with_mkfs_args(
+        mut self,
+        args: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self, SpecError> {
+        self.mkfs_args = args.into_iter().map(Into::into).collect();
+        check_args(&self.mkfs_args, self.mkfs(), &self.name)?;
+        Ok(self)
+    }
+
     /// Returns the volume's name within its session.
     pub fn name(&self) -> &str {
         &self.name
@@ -74,6 +115,16 @@ impl VolumeSpec {
     /// Returns the volume's place among the session's.
     pub fn order(&self) -> u32 {
         self.order
+    }
+
+    /// Returns the type of the filesystem that is made on the volume; `None` if it stays empty.
+    pub fn mkfs(&self) -> Option<&str> {
+        self.mkfs.as_deref()
+    }
+
+    /// Returns what mkfs is told beside the device.
+    pub fn mkfs_args(&self) -> &[String] {
+        &self.mkfs_args
     }
 }
 

@@ -4,6 +4,7 @@ mod busy;
 mod crash;
 mod disk;
 mod errors;
+mod filesystems;
 mod foreign;
 mod keep;
 mod matrix;

@@ -1,0 +1,138 @@
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::backend::Named;
+use crate::command::Invocation;
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::holders::users_of_mount;
+use crate::holding::Holding;
+use crate::mount_point;
+use crate::mounts::{block_device, mounts_at, unmount};
+
+/// How long is waited before each attempt to unmount, in milliseconds: five seconds in all, as LVM waits
+/// for a busy device. The second looks whether the first has done it.
+const PAUSES: [u64; 10] = [0, 0, 10, 40, 150, 300, 500, 1000, 1000, 2000];
+
+/// A volume's filesystem, mounted until this value is dropped.
+///
+/// It is mounted on a directory of its own, `{lv_name}` in `$TMPDIR` or `/tmp`. The volume outlives its
+/// mount: it may be dropped first, and is given back after. [`unmount`](Self::unmount) tells whether it
+/// worked; dropping tells standard error if not. If the process dies first, who gives the volume
+/// back unmounts it. `KDEV_KEEP` keeps volumes, and no mounts.
+///
+/// ```no_run
+/// # use kdev_volumes::{Volume, kdev_volumes};
+/// #[kdev_volumes(test(size = "1G", mkfs = "ext4"))]
+/// #[test]
+/// fn finds_what_it_has_written(test: Volume) -> Result<(), Box<dyn std::error::Error>> {
+///     let mount = test.mount()?;
+///     std::fs::write(mount.path().join("file"), "content")?;
+///     mount.unmount()?;
+///     let mount = test.mount_with("ro")?;
+///     assert_eq!(std::fs::read_to_string(mount.path().join("file"))?, "content");
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "a filesystem is unmounted when its guard is dropped"]
+pub struct Mount {
+    point: PathBuf,
+    device: PathBuf,
+    /// A child that was forked off has a copy of this value, and nothing to unmount.
+    pid: u32,
+    is_mounted: bool,
+    /// The last of these gives the volume back.
+    _holding: Arc<Holding>,
+}
+
+impl Mount {
+    /// Mounts with mount(8), which finds out what is on the volume.
+    pub(crate) fn new(volume: &Named, options: &str, holding: Arc<Holding>) -> Result<Self> {
+        let mut program = Invocation::new("mount", "mount")?.changing();
+        if !options.is_empty() {
+            program = program.args(["-o", options]);
+        }
+        // Should we die meanwhile, nobody looks for mounts before it is done.
+        if let Some(lease) = holding.shared_lease()? {
+            program = program.holding(lease);
+        }
+        let point = mount_point::make(&volume.lv_name)?;
+        if let Err(err) = program.arg(&volume.path).arg(&point).run() {
+            // What mount said is what is reported. A directory that is empty harms nobody.
+            let _ = mount_point::remove(&point);
+            return Err(err);
+        }
+        Ok(Self {
+            point,
+            device: volume.path.clone(),
+            pid: process::id(),
+            is_mounted: true,
+            _holding: holding,
+        })
+    }
+
+    /// Returns the directory on which the filesystem is mounted.
+    pub fn path(&self) -> &Path {
+        &self.point
+    }
+
+    /// Unmounts now, and removes the directory. A filesystem that is in use is waited for, for five seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StillMounted`] if it is in use after that, with who uses it; it stays mounted then.
+    /// [`Error::Io`] if the kernel refuses for another reason, or somebody has put something into the
+    /// directory beneath.
+    pub fn unmount(mut self) -> Result<()> {
+        self.is_mounted = false;
+        self.try_to_unmount()
+    }
+
+    fn try_to_unmount(&self) -> Result<()> {
+        let mut last = Errno::EBUSY.into();
+        for pause in PAUSES {
+            thread::sleep(Duration::from_millis(pause));
+            // Another mount namespace that was made meanwhile has a copy, which holds the device too.
+            let mounts =
+                block_device(&self.device).map_or_else(Vec::new, |device| mounts_at(&self.point, device));
+            if mounts.is_empty() {
+                fault::point("unmounted");
+                return mount_point::remove(&self.point);
+            }
+            for err in mounts.iter().filter_map(|mount| unmount(mount).err()) {
+                last = err;
+            }
+        }
+        match last.raw_os_error() {
+            Some(libc::EBUSY) => Err(Error::StillMounted {
+                point: self.point.clone(),
+                users: users_of_mount(&self.point, &self.device),
+            }),
+            _ => Err(Error::io("unmount", &self.point, last)),
+        }
+    }
+}
+
+impl AsRef<Path> for Mount {
+    fn as_ref(&self) -> &Path {
+        self.path()
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if !self.is_mounted || self.pid != process::id() {
+            return;
+        }
+        if let Err(err) = self.try_to_unmount() {
+            eprintln!("kdev: {}", err.chain());
+        }
+    }
+}
