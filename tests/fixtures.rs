@@ -46,7 +46,7 @@ fn several_volumes_are_one_session(#[with(&[("test", "16M"), ("scratch", "32M")]
         .collect();
     assert_eq!(sizes, [("test", 16), ("scratch", 32)]);
     let names: Vec<&str> = volumes.envs().map(|(name, _)| name).collect();
-    assert_eq!(names, ["TEST_DEV", "SCRATCH_DEV"]);
+    assert_eq!(names, ["TEST_DEV", "SCRATCH_DEV", "KDEV_SESSION"]);
 }
 
 #[rstest]

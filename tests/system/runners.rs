@@ -139,8 +139,10 @@ fn a_test_that_fails_in_any_way_leaves_nothing() {
     let left = scene.records();
     let timed_out = |record: &Value| record["test"].as_str().unwrap().ends_with("by_a_timeout");
     assert!(left.iter().all(timed_out), "{left:?}");
-    scene.kdev(&["pool", "cleanup"]).good();
-    scene.assert_no_trace();
+    wait_until("the last process has died", || {
+        scene.kdev(&["pool", "cleanup"]).good();
+        scene.is_without_trace()
+    });
 }
 
 #[test]
