@@ -26,6 +26,7 @@ fn main() {
             constructor();
             watchdog("loop", 51);
             killed("loop", 21);
+            runners(7);
         }
         Some("lvm") => {
             compare("lvm", 1, 7);
@@ -61,6 +62,32 @@ fn spread(mut times: Vec<Duration>) -> [Duration; 3] {
 fn told(times: [Duration; 3]) -> String {
     let [median, least, most] = times.map(|time| format!("{:.2}", time.as_secs_f64() * 1e3));
     format!("{median} ms ({least} to {most})")
+}
+
+/// 64 tests of which each reads its environment often: a process each, started by us or by nextest.
+fn runners(pairs: usize) {
+    let cargo = |args: &[&str]| {
+        let mut command = Command::new("cargo");
+        command.args(args).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().expect("cargo").success(), "{args:?}");
+    };
+    let ours = ["test", "-p=shapes", "--test=many", "--", "--test-threads=16"];
+    let nextest = ["nextest", "run", "-p=shapes", "--test=many", "--test-threads=16"];
+    // What is built is not measured.
+    cargo(&ours);
+    let (mut plain, mut others) = (Vec::new(), Vec::new());
+    for _ in 0..pairs {
+        plain.push(timed(|| cargo(&ours)));
+        others.push(timed(|| cargo(&nextest)));
+    }
+    let (plain, others) = (spread(plain), spread(others));
+    println!(
+        "64 tests, 16 at a time: cargo test {}, nextest {}: {:.2} times",
+        told(plain),
+        told(others),
+        plain[0].as_secs_f64() / others[0].as_secs_f64()
+    );
 }
 
 fn compare(kind: &str, count: usize, pairs: usize) {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::announce;
+use crate::backend::Named;
 use crate::command;
 use crate::error::{Error, Result};
 use crate::harness::alone::{self, VARIABLE};
@@ -17,7 +19,7 @@ use crate::harness::verdict::{End, Failure, Verdict, verdict};
 use crate::owner::Owner;
 use crate::process::{self, Process};
 use crate::reap;
-use crate::state::State;
+use crate::state::{Record, State};
 use crate::state_dir::StateDir;
 
 /// How long the output of a process is read that has ended, while something that it left behind has it.
@@ -54,14 +56,27 @@ fn attempt(test: &str, should_panic: bool) -> Result<Verdict> {
     Ok(verdict(&told, End::from(status), should_panic))
 }
 
-/// Its watchdog is at it too; together they are done when the first is.
+/// Its watchdog is at it too; together they are done when the first is. What is kept nobody else can tell.
 fn take_back(pid: u32, start_time: u64) -> Result<()> {
     let owner = Owner {
         pid,
         start_time: Some(start_time),
         ..Owner::myself()?
     };
-    reap::reap_owner(&State::new(StateDir::from_env()?), &owner)
+    let state = State::new(StateDir::from_env()?);
+    reap::reap_owner(&state, &owner)?;
+    let records = state.snapshot()?;
+    let kept = records
+        .iter()
+        .filter(|record| record.is_kept() && record.owner().is_same_process(&owner));
+    let kept: Vec<(&Record, Named)> = kept.map(|record| (record, record.volume())).collect();
+    if let Some((record, _)) = kept.first() {
+        let test = record.test.as_deref().unwrap_or("a test");
+        let reason = record.kept.as_deref().unwrap_or_default();
+        let volumes: Vec<&Named> = kept.iter().map(|(_, volume)| volume).collect();
+        eprintln!("{}", announce::kept(&volumes, test, reason));
+    }
+    Ok(())
 }
 
 /// Prints what a child writes, as it comes, where libtest can capture it.

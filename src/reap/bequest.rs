@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kdev_volumes_spec::Bytes;
-
 use crate::backend::{Backend, Named};
 use crate::error::Result;
 use crate::lease::Lease;
@@ -80,12 +78,7 @@ fn reap_sessions(
         let tag = OwnerTag::new(session.clone(), record.owner());
         let place = (record.kind, record.vg_name.as_str(), session);
         let (_, volumes) = by_place.entry(place).or_insert_with(|| (tag, Vec::new()));
-        volumes.push(Named {
-            lv_name: record.lv_name.clone(),
-            path: record.lv_path.clone(),
-            size: Bytes::new(record.size_bytes.unwrap_or(0)),
-            uuid: record.lv_uuid.clone(),
-        });
+        volumes.push(record.volume());
     }
     for ((kind, vg_name, session), (tag, volumes)) in by_place {
         let backend = match kind {

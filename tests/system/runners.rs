@@ -107,6 +107,12 @@ pub(crate) fn what_failed_is_kept(scene: &Scene, runners: &[Runner]) {
             }
             let should_be = !test.starts_with("passes::");
             assert_eq!(is_kept, should_be, "{runner:?}, {test}: {kept:?}\n{}", said.err);
+            // Of a test that was killed under nextest nobody is left to say it, nor of one that is still
+            // waited for when its time is up.
+            if matches!(runner, Runner::CargoTest(_)) && !test.ends_with("by_a_timeout") {
+                let told = said.out.contains(&format!("of outcomes::{test}, which failed\n"));
+                assert_eq!(told, should_be, "{test}: {}", said.out);
+            }
         }
         scene.kdev(&["pool", "cleanup", "--kept"]).good();
         scene.assert_no_trace();
