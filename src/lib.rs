@@ -10,6 +10,7 @@ mod backend;
 mod blank;
 mod clock;
 mod command;
+mod declared;
 mod environment;
 mod error;
 mod fault;

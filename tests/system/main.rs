@@ -4,6 +4,7 @@
 mod busy;
 mod children;
 mod command;
+mod declared;
 mod embedded;
 mod errors;
 mod keep;
