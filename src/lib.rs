@@ -30,6 +30,8 @@ mod loops;
 mod lvm;
 mod mounts;
 mod owner;
+#[cfg(feature = "cli")]
+pub mod plan;
 mod pool;
 pub mod pools;
 mod pools_file;

@@ -13,6 +13,7 @@ mod liveness;
 mod lvm;
 mod matrix;
 mod neighbours;
+mod plan;
 mod runners;
 mod scene;
 mod suite;
