@@ -469,3 +469,33 @@ fn reads_the_environment_and_gives_back(test: Volume) {
     assert!(device.open().is_err(), "there may be another device by now");
     assert!(TestDev::from_env().is_err());
 }
+
+/// Holds its volumes, and says so, until the parent has seen enough.
+fn hold() {
+    let directory = PathBuf::from(env::var_os("CHILD_HOLDERS").unwrap());
+    fs::write(directory.join(std::process::id().to_string()), "").unwrap();
+    while !directory.join("enough").exists() {
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[kdev_volumes(test = "16M", scratch = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn holds_two() {
+    hold();
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn holds_one() {
+    hold();
+}
+
+#[kdev_volumes(test = "13M")]
+#[test]
+#[ignore = "started by other tests"]
+fn holds_one_that_is_rounded_up() {
+    hold();
+}

@@ -8,6 +8,7 @@ mod foreign;
 mod keep;
 mod matrix;
 mod nextest;
+mod plan;
 mod runners;
 mod setup;
 mod suite;
