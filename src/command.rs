@@ -88,6 +88,34 @@ pub(crate) struct Finished {
     pub(crate) stderr: String,
 }
 
+/// Runs a program of the user's as the user would: in the user's environment and directory, and with what
+/// it says in sight. Its standard output is ours to read.
+///
+/// # Errors
+///
+/// Only if it cannot be started.
+#[cfg(feature = "cli")]
+pub(crate) fn finish_in_sight(mut command: Command) -> Result<Finished> {
+    let program = command.get_program().to_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|source| Error::io("run", &program, source))?;
+    Ok(Finished {
+        command: typed(&program, command.get_args()),
+        status: output.status,
+        stdout: output.stdout,
+        stderr: String::new(),
+    })
+}
+
+/// Tells whether a program of the user's can be run and succeeds, whatever it says.
+#[cfg(feature = "cli")]
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
 impl Invocation {
     /// Finds a program in the system's directories; the package is the one of Debian that has it, if known.
     pub(crate) fn new(program: &str, package: impl Into<Option<&'static str>>) -> Result<Self> {
@@ -193,26 +221,38 @@ impl Invocation {
     }
 
     fn as_typed(&self) -> String {
-        let program = self.program.file_name().unwrap_or(self.program.as_os_str());
-        let words = std::iter::once(program).chain(self.args.iter().map(OsString::as_os_str));
-        words.map(quoted).collect::<Vec<_>>().join(" ")
+        typed(
+            self.program.as_os_str(),
+            self.args.iter().map(OsString::as_os_str),
+        )
     }
 }
 
 impl Finished {
     /// Makes the error that says that this command failed.
     pub(crate) fn error(self) -> Error {
-        let ended = match (self.status.code(), self.status.signal()) {
-            (Some(code), _) => format!("ended with exit status {code}"),
-            (None, Some(signal)) => format!("was ended by signal {signal}"),
-            (None, None) => "ended".to_owned(),
-        };
         Error::Command {
+            ended: self.ended(),
             command: self.command,
-            ended,
             stderr: self.stderr,
         }
     }
+
+    /// Says how it ended, for the middle of a sentence.
+    pub(crate) fn ended(&self) -> String {
+        match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => format!("ended with exit status {code}"),
+            (None, Some(signal)) => format!("was ended by signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        }
+    }
+}
+
+/// Writes a command as one would type it.
+pub(crate) fn typed<'a>(program: &'a OsStr, args: impl Iterator<Item = &'a OsStr>) -> String {
+    let program = Path::new(program).file_name().unwrap_or(program);
+    let words = std::iter::once(program).chain(args);
+    words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 fn is_executable(path: &Path) -> bool {

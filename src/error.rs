@@ -137,10 +137,10 @@ pub enum Error {
         hint: &'static str,
     },
 
-    /// A VG or LV without our tags; nothing of ours touches it.
+    /// A VG or LV without our tags, or a file that we did not write; nothing of ours touches it.
     #[error("{what} is not ours and was not touched: {why}")]
     NotOurs {
-        /// The VG or LV.
+        /// The VG, LV or file.
         what: String,
         /// What it lacks, and what helps.
         why: String,
@@ -233,6 +233,36 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+
+    /// The tests of a suite could not be listed.
+    #[error("`{command}` {ended}, so it is not known what the tests need (what it said is above)")]
+    Listing {
+        /// The command as one would type it.
+        command: String,
+        /// How it ended.
+        ended: String,
+    },
+
+    /// cargo-nextest, which lists the tests, is not installed.
+    #[error(
+        "cargo-nextest is not installed, and without it tests cannot be listed (`cargo install --locked cargo-nextest`)"
+    )]
+    NoNextest,
+
+    /// There is nothing to plan.
+    #[error(
+        "none of the {listed} tests that were listed is annotated with `#[kdev_volumes]` (choose others with arguments for nextest, such as `-- --workspace`; ignored tests are listed with `-- --run-ignored=all`)"
+    )]
+    NothingAnnotated {
+        /// How many tests would run.
+        listed: usize,
+    },
+
+    /// Nothing bounds how many tests fit at once.
+    #[error(
+        "loop devices over sparse files have no bound that could be written down (name a pool with `--pool` or KERNELDEV_DEVICE_POOL, or the room of one with `--room`)"
+    )]
+    NoBound,
 
     /// A file of ours that was written by a later version of this crate.
     #[error(

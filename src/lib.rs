@@ -10,6 +10,7 @@ mod backend;
 mod blank;
 mod clock;
 mod command;
+mod declared;
 mod environment;
 mod error;
 mod fault;
@@ -34,6 +35,8 @@ mod mount;
 mod mount_point;
 mod mounts;
 mod owner;
+#[cfg(feature = "cli")]
+pub mod plan;
 mod pool;
 pub mod pools;
 mod pools_file;

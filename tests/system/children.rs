@@ -672,3 +672,33 @@ fn waits_in_its_mount(test: Volume) {
     fs::write(mount.path().join("file"), "content").unwrap();
     wait_to_be_killed();
 }
+
+/// Holds its volumes, and says so, until the parent has seen enough.
+fn hold() {
+    let directory = PathBuf::from(env::var_os("CHILD_HOLDERS").unwrap());
+    fs::write(directory.join(std::process::id().to_string()), "").unwrap();
+    while !directory.join("enough").exists() {
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[kdev_volumes(test = "16M", scratch = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn holds_two() {
+    hold();
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn holds_one() {
+    hold();
+}
+
+#[kdev_volumes(test = "13M")]
+#[test]
+#[ignore = "started by other tests"]
+fn holds_one_that_is_rounded_up() {
+    hold();
+}

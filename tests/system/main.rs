@@ -4,6 +4,7 @@
 mod busy;
 mod children;
 mod command;
+mod declared;
 mod embedded;
 mod errors;
 mod filesystems;
@@ -13,6 +14,7 @@ mod liveness;
 mod lvm;
 mod matrix;
 mod neighbours;
+mod plan;
 mod runners;
 mod scene;
 mod suite;

@@ -25,25 +25,32 @@ pub(crate) struct Shapes {
     programs: BTreeMap<String, (PathBuf, PathBuf)>,
 }
 
+/// What the test bed hands on: the test programs, built outside.
+pub(crate) const ARCHIVE: &str = "KDEV_BED_ARCHIVE";
+
+/// Tells nextest where the test programs of this workspace are.
+pub(crate) fn source() -> Vec<OsString> {
+    match env::var_os(ARCHIVE) {
+        Some(archive) => vec!["--archive-file".into(), archive],
+        // With the features that this program has, so that nothing is built anew.
+        None => {
+            let features = match cfg!(feature = "rstest") {
+                true => "--features=cli,fault-points,rstest",
+                false => "--features=cli,fault-points",
+            };
+            ["--workspace", features, "--offline"]
+                .map(OsString::from)
+                .to_vec()
+        }
+    }
+}
+
 impl Shapes {
     pub(crate) fn find(scene: &Scene) -> Self {
-        let archive = env::var_os("KDEV_BED_ARCHIVE");
-        let source: Vec<OsString> = match &archive {
-            Some(archive) => vec!["--archive-file".into(), archive.clone()],
-            // With the features that this program has, so that nothing is built anew.
-            None => {
-                let features = match cfg!(feature = "rstest") {
-                    true => "--features=cli,fault-points,rstest",
-                    false => "--features=cli,fault-points",
-                };
-                ["--workspace", features, "--offline"]
-                    .map(OsString::from)
-                    .to_vec()
-            }
-        };
+        let source = source();
         let mut list = nextest(scene, "list");
         list.args(&source).arg("--message-format=json");
-        if archive.is_some() {
+        if env::var_os(ARCHIVE).is_some() {
             // They are started directly, too, so they stay.
             list.arg("--extract-to").arg(scene.path(""));
         }

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::plan::PlanArgs;
+
 /// Real block devices for kernel and filesystem tests.
 ///
 /// A pool is a disk that many tests share: one PV, one VG, from which each test takes logical volumes
@@ -29,6 +31,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PoolCommand,
     },
+    /// Show which tests need how much, and how many fit at once
+    ///
+    /// `cargo nextest list` lists the tests, having built them if need be, and their programs tell what
+    /// they need. No test is run, and no volume is made.
+    ///
+    /// The room of a pool is what is free, and what is held by tests that run now or that are dead. Kept
+    /// volumes, stuck ones, and LVs that are not ours stay.
+    Plan(PlanArgs),
 }
 
 const STATUS_KEYS: &str = "\

@@ -1,7 +1,8 @@
-//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down.
+//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; plans who fits.
 
 mod args;
 mod json;
+mod plan;
 mod table;
 
 use std::io::{self, ErrorKind, Write};
@@ -19,11 +20,13 @@ use table::Table;
 const HOST_CANNOT: u8 = 69;
 
 fn main() -> ExitCode {
-    let Args {
-        command: Command::Pool { command },
-    } = Args::parse();
+    let Args { command } = Args::parse();
     let mut out = Vec::new();
-    let code = match run(command, &mut out) {
+    let done = match command {
+        Command::Pool { command } => run(command, &mut out),
+        Command::Plan(args) => plan::run(args, &mut out),
+    };
+    let code = match done {
         Ok(code) => code,
         Err(err) => {
             eprintln!("kdev: {}", err.chain());
@@ -43,9 +46,11 @@ fn main() -> ExitCode {
 
 fn exit_code(err: &Error) -> ExitCode {
     match err {
-        Error::NotRoot { .. } | Error::NotInstalled { .. } | Error::NoDeviceMapper | Error::NoLoop { .. } => {
-            ExitCode::from(HOST_CANNOT)
-        }
+        Error::NotRoot { .. }
+        | Error::NotInstalled { .. }
+        | Error::NoNextest
+        | Error::NoDeviceMapper
+        | Error::NoLoop { .. } => ExitCode::from(HOST_CANNOT),
         _ => ExitCode::FAILURE,
     }
 }

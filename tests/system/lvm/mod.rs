@@ -9,6 +9,7 @@ mod foreign;
 mod keep;
 mod matrix;
 mod nextest;
+mod plan;
 mod runners;
 mod setup;
 mod suite;
