@@ -1,18 +1,16 @@
 //! From a test function to one that runs its body with volumes.
 
 use kdev_volumes_spec::VolumeSpec;
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::punctuated::Punctuated;
-use syn::{
-    Attribute, Error, Expr, Item, ItemFn, Meta, MetaNameValue, Path, Result, ReturnType, Stmt, Token, Type,
-    parse_quote,
-};
+use syn::{Expr, ItemFn, Path, Result, ReturnType, Stmt, parse_quote};
 
 use crate::attribute::{self, Attribute as Asked};
-use crate::errors::{all, both, refuse, respanned};
+use crate::errors::{both, respanned};
+use crate::function::{is_inert, returns_opaque, test_function};
 use crate::inject::{Injection, Taker, take_guards};
+use crate::panics::{cases, should_panic};
 
 /// Wraps the body of the annotated function, or says all that is wrong with it.
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
@@ -47,99 +45,6 @@ fn no_test(item: TokenStream) -> Option<ItemFn> {
     Some(ItemFn {
         attrs: vec![parse_quote!(#[allow(unused)])],
         ..function
-    })
-}
-
-fn test_function(item: TokenStream) -> Result<ItemFn> {
-    let Item::Fn(function) = syn::parse2(item)? else {
-        let message = "`#[kdev_volumes]` stands on a test function, not on this";
-        return Err(Error::new(Span::call_site(), message));
-    };
-    let signature = &function.sig;
-    let twice = function.attrs.iter().map(Attribute::path).find(|path| {
-        path.segments
-            .last()
-            .is_some_and(|segment| segment.ident == "kdev_volumes")
-    });
-    let opaque_within = (!returns_opaque(&function)).then(|| find_impl(signature.output.to_token_stream()));
-    all([
-        none_of(
-            twice,
-            "`#[kdev_volumes]` stands twice on this test (name all its volumes in one)",
-        ),
-        none_of(
-            made_by_other_macro(&function),
-            "another macro has made this test, and perhaps others without volumes (put `#[kdev_volumes]` \
-             first, above it)",
-        ),
-        none_of(signature.constness, "a test with volumes cannot be a `const fn`"),
-        none_of(&signature.abi, "a test with volumes cannot be an `extern fn`"),
-        none_of(&signature.variadic, "a test has no variadic arguments"),
-        none_of(
-            opaque_within.flatten(),
-            "the return type of a test with volumes is written out (`Result<(), E>`), or `impl Termination` as a whole",
-        ),
-    ])?;
-    Ok(function)
-}
-
-/// Finds the name of a function that a macro such as rstest has made for one case of a test: it is not
-/// in the source, and all that the function does is to call another. Below the first of rstest's
-/// `#[case]`s, only some of the cases would have volumes, and this one cannot tell.
-fn made_by_other_macro(function: &ItemFn) -> Option<&Ident> {
-    let name = &function.sig.ident;
-    let is_word = |expr: &Expr| matches!(expr, Expr::Path(path) if path.path.get_ident().is_some());
-    let (last, before) = function.block.stmts.split_last()?;
-    let calls = match last {
-        Stmt::Expr(Expr::Call(call), _) => is_word(&call.func) && call.args.iter().all(is_word),
-        _ => false,
-    };
-    let only_calls = calls && before.iter().all(|statement| matches!(statement, Stmt::Local(_)));
-    let written = name.span().source_text()?;
-    (only_calls && *name != written.trim_start_matches("r#")).then_some(name)
-}
-
-/// Whether the test returns `impl Trait`, and nothing around it.
-fn returns_opaque(function: &ItemFn) -> bool {
-    matches!(&function.sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_)))
-}
-
-/// Whether an attribute is rustc's own, and takes no arguments out of a signature.
-fn is_inert(attribute: &Attribute) -> bool {
-    const INERT: [&str; 16] = [
-        "test",
-        "should_panic",
-        "ignore",
-        "doc",
-        "cfg",
-        "cfg_attr",
-        "allow",
-        "expect",
-        "warn",
-        "deny",
-        "forbid",
-        "must_use",
-        "inline",
-        "cold",
-        "track_caller",
-        "deprecated",
-    ];
-    INERT.iter().any(|name| attribute.path().is_ident(name))
-}
-
-fn none_of(tokens: impl ToTokens, message: &str) -> Result<()> {
-    if tokens.to_token_stream().is_empty() {
-        Ok(())
-    } else {
-        refuse(tokens, message)
-    }
-}
-
-fn find_impl(tokens: TokenStream) -> Option<Ident> {
-    tokens.into_iter().find_map(|token| match token {
-        TokenTree::Ident(word) if word == "impl" => Some(word),
-        TokenTree::Group(group) => find_impl(group.stream()),
-        _ => None,
     })
 }
 
@@ -229,56 +134,6 @@ fn declaration(function: &ItemFn, attribute: &Asked) -> TokenStream {
     }
 }
 
-/// Tells the attributes of each of rstest's cases, which stand before it, from those of all, which stand
-/// after the last.
-fn cases(attributes: &[Attribute]) -> (Vec<&[Attribute]>, &[Attribute]) {
-    let is_case = |attribute: &Attribute| {
-        let first = attribute.path().segments.first();
-        first.is_some_and(|segment| segment.ident == "case")
-    };
-    let mut cases: Vec<&[Attribute]> = attributes.split(is_case).collect();
-    let all = cases.pop().unwrap_or_default();
-    (cases, all)
-}
-
-/// Returns the text that the test's panic has to hold, if a panic is what it wants, as an expression: what
-/// is wanted under a condition is for the compiler to decide.
-fn should_panic(attributes: &[Attribute]) -> TokenStream {
-    let conditional = attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("cfg_attr"))
-        .filter_map(|attribute| {
-            let parts = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
-            let parts = parts.ok()?;
-            let condition = parts.first()?;
-            let text = parts.iter().skip(1).find_map(wanted_panic)?;
-            Some(quote!(if ::core::cfg!(#condition) { ::core::option::Option::Some(#text) } else))
-        });
-    match attributes
-        .iter()
-        .find_map(|attribute| wanted_panic(&attribute.meta))
-    {
-        Some(text) => quote!(::core::option::Option::Some(#text)),
-        None => quote!(#(#conditional)* { ::core::option::Option::None }),
-    }
-}
-
-/// Reads `should_panic`, `should_panic = "text"` and `should_panic(expected = "text")`.
-fn wanted_panic(meta: &Meta) -> Option<Expr> {
-    if !meta.path().is_ident("should_panic") {
-        return None;
-    }
-    let written = match meta {
-        Meta::Path(_) => None,
-        Meta::NameValue(MetaNameValue { value, .. }) => Some(value.clone()),
-        Meta::List(list) => list
-            .parse_args::<MetaNameValue>()
-            .ok()
-            .map(|expected| expected.value),
-    };
-    Some(written.unwrap_or_else(|| parse_quote!("")))
-}
-
 fn declared_volume(volume: &VolumeSpec, library: &Path) -> TokenStream {
     let (name, bytes, env, order) = (volume.name(), volume.size().get(), volume.env(), volume.order());
     let mkfs = volume.mkfs().into_iter();
@@ -292,8 +147,6 @@ fn declared_volume(volume: &VolumeSpec, library: &Path) -> TokenStream {
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
 
     fn expanded(attribute: TokenStream, item: TokenStream) -> String {
@@ -466,36 +319,6 @@ unsafe fn name() {
         assert!(!expanded.contains("kdev_volumes"), "{expanded}");
     }
 
-    #[rstest]
-    #[case("fn f() {}", "{ None }")]
-    #[case("#[should_panic] fn f() {}", "Some (\"\")")]
-    #[case("#[should_panic = \"x\"] fn f() {}", "Some (\"x\")")]
-    #[case("#[test] #[should_panic(expected = \"x\")] fn f() {}", "Some (\"x\")")]
-    #[case(
-        "#[cfg_attr(unix, should_panic)] fn f() {}",
-        "if :: core :: cfg ! (unix) { Some (\"\") } else { None }"
-    )]
-    #[case(
-        "#[cfg_attr(all(a, b), ignore, should_panic(expected = \"x\"))] fn f() {}",
-        "if :: core :: cfg ! (all (a , b)) { Some (\"x\") } else { None }"
-    )]
-    #[case("#[cfg_attr(should_panic, ignore)] #[test] fn f() {}", "{ None }")]
-    fn a_panic_may_be_wanted_under_a_condition(#[case] item: &str, #[case] expected: &str) {
-        let function: ItemFn = syn::parse_str(item).unwrap();
-        let wanted = should_panic(&function.attrs).to_string();
-        assert_eq!(wanted.replace(":: core :: option :: Option :: ", ""), expected);
-    }
-
-    #[test]
-    fn what_stands_before_a_case_is_its_own() {
-        let item =
-            "#[rstest] #[should_panic] #[case::a(1)] #[case(2)] #[should_panic] #[case(3)] #[test] fn f() {}";
-        let function: ItemFn = syn::parse_str(item).unwrap();
-        let (cases, all) = cases(&function.attrs);
-        let lengths: Vec<usize> = cases.iter().map(|case| case.len()).collect();
-        assert_eq!((lengths, all.len()), (vec![2, 0, 1], 1));
-    }
-
     #[test]
     fn a_refused_test_stays_as_a_function() {
         let item = quote! {
@@ -515,23 +338,5 @@ fn name(test: Volume) {
 }
 "##
         );
-    }
-
-    #[rstest]
-    #[case("const fn f() {}", "cannot be a `const fn`")]
-    #[case("extern \"C\" fn f() {}", "cannot be an `extern fn`")]
-    #[case(
-        "fn f() -> Result<(), Box<(impl Debug,)>> {}",
-        "or `impl Termination` as a whole"
-    )]
-    #[case("#[kdev_volumes(test = 1)] fn f() {}", "stands twice")]
-    #[case("#[k::kdev_volumes(test = 1)] fn f() {}", "stands twice")]
-    #[case("struct S;", "stands on a test function")]
-    #[case("fn f();", "stands on a test function")]
-    fn what_cannot_be_a_test_is_refused(#[case] item: &str, #[case] expected: &str) {
-        let message = wrap(quote!(test = 1), item.parse().unwrap())
-            .unwrap_err()
-            .to_string();
-        assert!(message.contains(expected), "{message}");
     }
 }

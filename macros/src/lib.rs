@@ -6,8 +6,11 @@ use proc_macro::TokenStream;
 mod attribute;
 mod errors;
 mod expand;
+mod function;
 mod inject;
+mod panics;
 mod value;
+mod volumes;
 
 /// Gives a test block devices of its own, and takes them back when the test is over.
 ///

@@ -270,3 +270,16 @@ fn a_test_that_its_runner_does_not_know_by_name_fails_and_says_so() {
     scene.child("calls_an_annotated_function").good();
     scene.assert_no_trace();
 }
+
+#[test]
+fn a_program_that_does_not_use_the_crate_has_nothing_of_it() {
+    let scene = Scene::embedded();
+    let shapes = Shapes::find(&scene);
+    let has_constructor = |program: &str| {
+        let text = fs::read(shapes.program(program)).unwrap();
+        let word = b"KDEV_WATCHDOG_OF";
+        text.windows(word.len()).any(|window| window == word)
+    };
+    assert!(has_constructor("many"));
+    assert!(!has_constructor("nothing"));
+}

@@ -63,6 +63,11 @@ impl Shapes {
         Self { source, programs }
     }
 
+    /// The path of a test program.
+    pub(crate) fn program(&self, name: &str) -> &Path {
+        &self.programs[name].0
+    }
+
     /// Makes the command that runs tests of one program, also those that are ignored.
     pub(crate) fn run(&self, scene: &Scene, runner: Runner, program: &str, filter: &str) -> Command {
         let mut command = match runner {
