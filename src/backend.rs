@@ -10,7 +10,7 @@ use crate::lease::Lease;
 use crate::loops::{self, LoopDevice, LoopDir};
 use crate::lvm::{Group, Lv, Mapped, NewLv};
 use crate::owner::OwnerTag;
-use crate::state::Kind;
+use crate::state::{Kind, Record};
 
 /// What makes volumes and removes them.
 #[derive(Clone, Debug)]
@@ -27,6 +27,18 @@ pub(crate) struct Named {
     pub(crate) size: Bytes,
     /// Of an LV that is known to be there.
     pub(crate) uuid: Option<String>,
+}
+
+impl Named {
+    /// Takes what a record says of its volume.
+    pub(crate) fn on_record(record: &Record) -> Self {
+        Self {
+            lv_name: record.lv_name.clone(),
+            path: record.lv_path.clone(),
+            size: Bytes::new(record.size_bytes.unwrap_or(0)),
+            uuid: record.lv_uuid.clone(),
+        }
+    }
 }
 
 /// A volume that was made.

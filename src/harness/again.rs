@@ -69,7 +69,7 @@ fn take_back(pid: u32, start_time: u64) -> Result<()> {
     let kept = records
         .iter()
         .filter(|record| record.is_kept() && record.owner().is_same_process(&owner));
-    let kept: Vec<(&Record, Named)> = kept.map(|record| (record, record.volume())).collect();
+    let kept: Vec<(&Record, Named)> = kept.map(|record| (record, Named::on_record(record))).collect();
     if let Some((record, _)) = kept.first() {
         let test = record.test.as_deref().unwrap_or("a test");
         let reason = record.kept.as_deref().unwrap_or_default();

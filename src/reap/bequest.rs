@@ -78,7 +78,7 @@ fn reap_sessions(
         let tag = OwnerTag::new(session.clone(), record.owner());
         let place = (record.kind, record.vg_name.as_str(), session);
         let (_, volumes) = by_place.entry(place).or_insert_with(|| (tag, Vec::new()));
-        volumes.push(record.volume());
+        volumes.push(Named::on_record(record));
     }
     for ((kind, vg_name, session), (tag, volumes)) in by_place {
         let backend = match kind {

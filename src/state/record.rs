@@ -4,7 +4,6 @@ use kdev_volumes_spec::{Bytes, VolumeSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::backend::Named;
 use crate::here::Here;
 use crate::owner::{Owner, OwnerTag};
 use crate::request::Request;
@@ -111,16 +110,6 @@ impl Record {
     /// was about to be removed.
     pub(crate) fn is_kept(&self) -> bool {
         self.kept.is_some() && self.phase == Phase::Active
-    }
-
-    /// Returns what the record says of the volume itself.
-    pub(crate) fn volume(&self) -> Named {
-        Named {
-            lv_name: self.lv_name.clone(),
-            path: self.lv_path.clone(),
-            size: Bytes::new(self.size_bytes.unwrap_or(0)),
-            uuid: self.lv_uuid.clone(),
-        }
     }
 
     /// Returns what the record says of its owner.
