@@ -1,8 +1,4 @@
 #![doc = include_str!("../README.md")]
-#![expect(
-    clippy::test_attr_in_doctest,
-    reason = "the examples show annotated tests, and are compiled to stay true"
-)]
 
 mod allocate;
 mod announce;
