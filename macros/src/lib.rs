@@ -24,8 +24,8 @@ mod value;
 ///
 /// Anything that can be a test:
 ///
-/// - functions that return `()`, a `Result`, an [`ExitCode`](std::process::ExitCode), or `impl Termination`,
-///   which a type of your own has to be written as; `?` and `return` do as always;
+/// - functions that return `()`, a `Result`, an `ExitCode`, or `impl Termination`, which a type of your own has
+///   to be written as; `?` and `return` do as always;
 /// - `async` functions, under `#[tokio::test]` or what else makes a test of them;
 /// - `#[should_panic]`, `#[ignore]`, also in `#[cfg_attr(...)]`;
 /// - under `#[rstest]`, with cases, values, fixtures and a timeout. An argument that is no guard, or has an
