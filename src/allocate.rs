@@ -29,6 +29,18 @@ impl Pool {
     /// `KDEV_KEEP_MAX` are read here and hold for the session. The first session of a process starts its
     /// watchdog.
     ///
+    /// ```no_run
+    /// # use kdev_volumes::{Pool, Spec, VolumeSpec};
+    /// let spec = Spec::new([
+    ///     VolumeSpec::new("test", "10G".parse()?)?.with_mkfs("ext4")?,
+    ///     VolumeSpec::new("journal", "512M".parse()?)?,
+    /// ])?;
+    /// let session = Pool::from_env()?.allocate(&spec)?;
+    /// assert_eq!(session.volumes().len(), 2);
+    /// session.close()?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::NoSpace`], [`Error::NotRoot`], [`Error::NotInstalled`], [`Error::NoDeviceMapper`] or

@@ -4,6 +4,15 @@ use std::path::PathBuf;
 use kdev_volumes_spec::{Bytes, SpecError};
 
 /// A result of this crate.
+///
+/// ```
+/// # use kdev_volumes::{Result, Spec, VolumeSpec};
+/// fn mirror() -> Result<Spec> {
+///     Ok(Spec::new(VolumeSpec::set("disk", ["1G".parse()?; 2])?)?)
+/// }
+/// # assert_eq!(mirror()?.volumes().len(), 2);
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What could not be done, to what, and what helps.
@@ -11,6 +20,25 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Whatever the error, nothing is left half done: a session has all of its volumes or none, a pool
 /// is set up or its device is as it was. What could not be removed is on record and is tried again
 /// by the next reaper.
+///
+/// The text says what helps. A program that knows better what to do matches on the variant:
+///
+/// ```no_run
+/// use kdev_volumes::pools::{Kept, Pools};
+/// use kdev_volumes::{Error, Pool, Result, Session, Spec};
+///
+/// fn allocate(spec: &Spec) -> Result<Session> {
+///     let pool = Pool::from_env()?;
+///     match pool.allocate(spec) {
+///         Err(Error::NoSpace { pool: name, .. }) => {
+///             // Nobody will look at what was kept on this machine.
+///             Pools::from_env()?.cleanup(Some(&name), &Kept::Go)?;
+///             pool.allocate(spec)
+///         }
+///         got => got,
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -322,7 +350,16 @@ impl Error {
         }
     }
 
-    /// Writes the error and its causes on one line, for a message of ours.
+    /// Writes the error and its causes on one line.
+    ///
+    /// The text of an error does not repeat its [source](std::error::Error::source), so `{err}` alone says less.
+    ///
+    /// ```
+    /// # use kdev_volumes::Error;
+    /// # let source = std::io::ErrorKind::PermissionDenied.into();
+    /// let err = Error::Io { doing: "open", path: "/dev/loop7".into(), source };
+    /// assert_eq!(err.chain(), "could not open `/dev/loop7`: permission denied");
+    /// ```
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);

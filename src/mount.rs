@@ -27,7 +27,7 @@ const PAUSES: [u64; 10] = [0, 0, 10, 40, 150, 300, 500, 1000, 1000, 2000];
 /// worked; dropping tells standard error if not. If the process dies first, who gives the volume
 /// back unmounts it. `KDEV_KEEP` keeps volumes, and no mounts.
 ///
-/// ```no_run
+/// ```rust,no_run,test_harness
 /// # use kdev_volumes::{Volume, kdev_volumes};
 /// #[kdev_volumes(test(size = "1G", mkfs = "ext4"))]
 /// #[test]
@@ -84,6 +84,15 @@ impl Mount {
     }
 
     /// Unmounts now, and removes the directory. A filesystem that is in use is waited for, for five seconds.
+    ///
+    /// ```no_run
+    /// # use std::process::Command;
+    /// # fn example(test: kdev_volumes::Volume) -> Result<(), Box<dyn std::error::Error>> {
+    /// test.mount()?.unmount()?;
+    /// assert!(Command::new("xfs_repair").arg("-n").arg(test.path()).status()?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

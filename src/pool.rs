@@ -11,7 +11,7 @@ use crate::pools_file::{self, DEFAULT_PREFIX, PoolEntry};
 use crate::state::State;
 use crate::state_dir::StateDir;
 
-/// Where volumes come from: a VG of ours, or loop devices if no pool is configured.
+/// Where volumes come from: an LVM volume group (VG) of ours, or loop devices if no pool is configured.
 ///
 /// ```no_run
 /// # use kdev_volumes::{Pool, Spec, VolumeSpec};
@@ -52,6 +52,13 @@ pub(crate) const EMBEDDED: &str = "embedded";
 impl Pool {
     /// Takes the pool that `KERNELDEV_DEVICE_POOL` names; if it is unset, the embedded default.
     ///
+    /// ```no_run
+    /// # use kdev_volumes::Pool;
+    /// let pool = Pool::from_env()?;
+    /// println!("volumes come from `{}`", pool.name());
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::NoPool`] if the pool is not set up, [`Error::Io`] and [`Error::BadPools`] if the file
@@ -73,6 +80,12 @@ impl Pool {
 
     /// Takes a pool that was set up with `kdev pool setup`.
     ///
+    /// ```no_run
+    /// # use kdev_volumes::{Pool, Spec};
+    /// let session = Pool::named("nvme")?.allocate(&Spec::fstests("10G".parse()?)?)?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`from_env`](Self::from_env).
@@ -86,6 +99,13 @@ impl Pool {
     }
 
     /// Takes the embedded default: loop devices over files without a name in `$TMPDIR`, else `/var/tmp`.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::Pool;
+    /// let pool = Pool::embedded()?; // whatever KERNELDEV_DEVICE_POOL says
+    /// assert_eq!(pool.name(), "embedded");
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -20,6 +20,19 @@ pub(crate) const SESSION_VARIABLE: &str = "KDEV_SESSION";
 /// volumes are removed together when the last of them is dropped. [`close`](Self::close) does so at
 /// once and tells whether it worked. If the process dies first, its watchdog removes them, or the next
 /// process that starts. `KDEV_KEEP` may ask for volumes to be kept instead.
+///
+/// ```rust,no_run,test_harness
+/// use kdev_volumes::{Session, kdev_volumes};
+///
+/// #[kdev_volumes(test = "1G", scratch = "1G")]
+/// #[test]
+/// fn has_two_volumes(session: Session) {
+///     let scratch = session.volume("scratch").unwrap();
+///     for volume in session.volumes() {
+///         assert!(volume.size() >= scratch.size());
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "volumes are given back when their session is dropped"]
 pub struct Session {
@@ -78,7 +91,16 @@ impl Session {
         self.volumes.iter().find(|volume| volume.name() == name)
     }
 
-    /// Takes the volume of that name out of the session, as a guard of its own.
+    /// Takes the volume of that name out of the session, as a guard of its own; `None` if it is not there.
+    ///
+    /// ```no_run
+    /// # fn example(mut session: kdev_volumes::Session) -> kdev_volumes::Result<()> {
+    /// if let Some(scratch) = session.take("scratch") {
+    ///     scratch.close()?; // the others stay
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn take(&mut self, name: &str) -> Option<Volume> {
         let at = self.volumes.iter().position(|volume| volume.name() == name)?;
         Some(self.volumes.remove(at))
@@ -91,8 +113,8 @@ impl Session {
     /// # use kdev_volumes::{Pool, Spec, VolumeSpec};
     /// # let spec = Spec::new([VolumeSpec::new("test", "1G".parse()?)?])?;
     /// let session = Pool::from_env()?.allocate(&spec)?;
-    /// std::process::Command::new("./check").envs(session.envs()).status();
-    /// # Ok::<(), kdev_volumes::Error>(())
+    /// std::process::Command::new("./check").envs(session.envs()).status()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn envs(&self) -> impl Iterator<Item = (&str, &OsString)> {
         self.holding
@@ -105,6 +127,17 @@ impl Session {
     ///
     /// Under `KDEV_KEEP=always` they are kept instead.
     ///
+    /// ```no_run
+    /// # use kdev_volumes::Error;
+    /// # fn example(session: kdev_volumes::Session) -> kdev_volumes::Result<()> {
+    /// match session.close() {
+    ///     Err(Error::Busy { volumes }) => eprintln!("still in use: {}", volumes.join("; ")),
+    ///     done => done?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Busy`](crate::Error::Busy) if a volume could not be removed; it stays on record.
@@ -113,6 +146,15 @@ impl Session {
     }
 
     /// Keeps all volumes: they stay on record, and nothing but `kdev pool cleanup --kept` removes them.
+    ///
+    /// ```no_run
+    /// # fn example(session: kdev_volumes::Session, is_corrupt: bool) -> kdev_volumes::Result<()> {
+    /// if is_corrupt {
+    ///     session.keep()?; // to be looked at; standard error says where they are
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

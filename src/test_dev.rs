@@ -19,8 +19,8 @@ use crate::proof::{Unproved, prove};
 ///
 /// // In a program that a test with `#[kdev_volumes(test = "1G")]` starts.
 /// let device = TestDev::from_env()?;
-/// std::process::Command::new("mkfs.ext4").arg(device.path()).status();
-/// # Ok::<(), kdev_volumes::Error>(())
+/// std::process::Command::new("mkfs.ext4").arg(device.path()).status()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// It does not hold the volume: that is given back when the test ends, whoever still uses it.
@@ -35,6 +35,16 @@ pub struct TestDev {
 impl TestDev {
     /// Takes the device in `TEST_DEV`.
     ///
+    /// ```no_run
+    /// # use kdev_volumes::{Error, TestDev};
+    /// match TestDev::from_env() {
+    ///     Ok(device) => println!("{} is {} of {}", device.path().display(), device.lv_name(), device.size()),
+    ///     Err(Error::NoDevice { .. }) => println!("skipped: no test gave this program a device"),
+    ///     Err(err) => return Err(err),
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`from_var`](Self::from_var).
@@ -47,6 +57,12 @@ impl TestDev {
     /// Succeeds only if `KDEV_SESSION` beside it names a session whose test still runs, and the kernel says
     /// that the device is that session's: for an LV by the name and the UUID that device-mapper has for it,
     /// for a loop device by the name under which it was attached. The spelling of the path does not matter.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::TestDev;
+    /// let log = TestDev::from_var("LOGWRITES_DEV")?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -89,6 +105,14 @@ impl TestDev {
     /// Opens the device to read and write, and makes sure that it is still this volume.
     ///
     /// The file has to be closed before the volume can be given back.
+    ///
+    /// ```no_run
+    /// # use std::io::Read;
+    /// # use kdev_volumes::TestDev;
+    /// let mut superblock = [0; 4096];
+    /// TestDev::from_env()?.open()?.read_exact(&mut superblock)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -14,6 +14,17 @@ use crate::mount::Mount;
 ///
 /// Dropping it gives it back to its session, which removes all its volumes together when the last
 /// one is dropped; [`close`](Self::close) removes this one now. A [`Mount`] holds its volume too.
+///
+/// ```rust,no_run,test_harness
+/// use kdev_volumes::{Volume, kdev_volumes};
+///
+/// #[kdev_volumes(test = "1G")]
+/// #[test]
+/// fn has_a_device(test: Volume) {
+///     println!("{} is {} of {}", test.name(), test.path().display(), test.size());
+///     assert!(test.lv_name().ends_with("-test"));
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "a volume is given back when it is dropped"]
 pub struct Volume {
@@ -51,6 +62,17 @@ impl Volume {
     ///
     /// The file has to be closed before the volume can be given back.
     ///
+    /// ```no_run
+    /// # fn example(test: kdev_volumes::Volume) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::os::unix::fs::FileExt;
+    ///
+    /// let device = test.open()?;
+    /// device.write_all_at(&[0xa5; 4096], 0)?;
+    /// device.sync_all()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Io`] if the kernel refuses.
@@ -60,6 +82,14 @@ impl Volume {
     }
 
     /// Mounts the filesystem on the volume, of whatever type, on a directory of its own.
+    ///
+    /// ```no_run
+    /// # fn example(test: kdev_volumes::Volume) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = test.mount()?;
+    /// std::fs::write(mount.path().join("file"), "content")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -71,6 +101,14 @@ impl Volume {
 
     /// Does the same with options as mount(8) takes them, such as `ro,noatime`.
     ///
+    /// ```no_run
+    /// # fn example(test: kdev_volumes::Volume) -> kdev_volumes::Result<()> {
+    /// let mount = test.mount_with("ro,noatime")?;
+    /// assert!(std::fs::write(mount.path().join("file"), "content").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`mount`](Self::mount).
@@ -80,6 +118,13 @@ impl Volume {
 
     /// Removes the volume now. Under `KDEV_KEEP=always` it is kept instead.
     ///
+    /// ```no_run
+    /// # fn example(scratch: kdev_volumes::Volume) -> kdev_volumes::Result<()> {
+    /// scratch.close()?; // there is room for others, while the test goes on
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Busy`] if it could not be removed: who holds it is said, and it stays on record.
@@ -88,6 +133,16 @@ impl Volume {
     }
 
     /// Keeps the volume: it stays on record, and nothing but `kdev pool cleanup --kept` removes it.
+    ///
+    /// ```no_run
+    /// # use std::process::Command;
+    /// # fn example(test: kdev_volumes::Volume) -> Result<(), Box<dyn std::error::Error>> {
+    /// if !Command::new("e2fsck").arg("-fn").arg(test.path()).status()?.success() {
+    ///     test.keep()?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -1,5 +1,7 @@
-//! The attribute macro of kdev-volumes. Depend on `kdev-volumes`, which re-exports it; the code that it
-//! writes needs that crate.
+//! The attribute macro of kdev-volumes. Depend on [`kdev-volumes`], which re-exports it and shows examples; the
+//! code that it writes needs that crate.
+//!
+//! [`kdev-volumes`]: https://docs.rs/kdev-volumes/latest/kdev_volumes/attr.kdev_volumes.html
 
 use proc_macro::TokenStream;
 
@@ -12,19 +14,7 @@ mod panics;
 mod value;
 mod volumes;
 
-/// Gives a test block devices of its own, and takes them back when the test is over.
-///
-/// ```ignore
-/// use kdev_volumes::{Volume, kdev_volumes};
-///
-/// #[kdev_volumes(test = "10G", scratch = "10G")]
-/// #[test]
-/// fn copies_between_two_filesystems(test: Volume, scratch: &Volume) -> kdev_volumes::Result<()> {
-///     let device = test.open()?; // or $TEST_DEV: both devices are in the environment, too
-///     // ...
-///     Ok(())
-/// }
-/// ```
+/// `#[kdev_volumes(test = "10G", scratch = "10G")]`: what can be asked for, and what a test has of it.
 ///
 /// # Put it first
 ///
@@ -37,8 +27,8 @@ mod volumes;
 ///
 /// Anything that can be a test:
 ///
-/// - functions that return `()`, a `Result`, an [`ExitCode`](std::process::ExitCode), or `impl Termination`,
-///   which a type of your own has to be written as; `?` and `return` do as always;
+/// - functions that return `()`, a `Result`, an `ExitCode`, or `impl Termination`, which a type of your own has
+///   to be written as; `?` and `return` do as always;
 /// - `async` functions, under `#[tokio::test]` or what else makes a test of them;
 /// - `#[should_panic]`, `#[ignore]`, also in `#[cfg_attr(...)]`;
 /// - under `#[rstest]`, with cases, values, fixtures and a timeout. An argument that is no guard, or has an
@@ -47,12 +37,8 @@ mod volumes;
 ///
 /// # Volumes
 ///
-/// Each volume has a name and a size, at least one volume in all:
-///
-/// ```ignore
-/// #[kdev_volumes(test = "10G", scratch = 1073741824)]
-/// #[kdev_volumes(test(size = "10G", env = "MY_DEV", order = 2), scratch(size = "1G"))]
-/// ```
+/// Each volume has a name and a size, at least one volume in all. What else is wanted of one stands in
+/// brackets: `test(size = "10G", env = "MY_DEV")`.
 ///
 /// | key | meaning |
 /// | --- | --- |
@@ -95,18 +81,7 @@ mod volumes;
 ///
 /// A **filesystem** is made by `mkfs.TYPE`, which has to be installed, with the `mkfs_args` before the
 /// device. ext2, ext3, ext4, XFS, Btrfs and F2FS are told to be quiet and to ask nothing. If mkfs fails, the
-/// test does, with what mkfs said, and has no volumes. `test.mount()` mounts the volume until what it returns is
-/// dropped:
-///
-/// ```ignore
-/// #[kdev_volumes(test(size = "1G", mkfs = "xfs", mkfs_args = ["-m", "crc=1"]))]
-/// #[test]
-/// fn writes_a_file(test: Volume) -> Result<(), Box<dyn std::error::Error>> {
-///     let mount = test.mount()?;
-///     std::fs::write(mount.path().join("file"), "content")?;
-///     Ok(())
-/// }
-/// ```
+/// test does, with what mkfs said, and has no volumes. It is not mounted: `test.mount()` does that.
 ///
 /// Beside the volumes may stand:
 ///
@@ -149,8 +124,8 @@ mod volumes;
 /// it ends with `exit(0)`, and its volumes are taken back at once. It ends with the process that waits for it.
 ///
 /// For that the program must be one of libtest, and the annotated function a test itself; where that is not
-/// so, the test fails and says so. `in_process` then gives guards alone, as it does where a test must share what other
-/// tests of its process have.
+/// so, the test fails and says so. `in_process` then gives guards alone, as it does where a test must share
+/// what other tests of its process have.
 ///
 /// A thread that outlives its test must keep off the environment.
 ///
@@ -159,10 +134,11 @@ mod volumes;
 /// # Errors of the compiler
 ///
 /// What can be known while compiling is an error there, at the place where it is written: a size that
-/// is none; a name that LVM, or a variable that a shell, could not take; a set of none or too many; a filesystem that cannot be one; a key that there is not or
-/// twice; two volumes with one name or one variable; no volume; an argument that is no guard, or named like
-/// no volume, or there twice; a second `#[kdev_volumes]`; a `const` or `extern` function; `self`; a place below
-/// `#[rstest]`'s cases. Whether a pool has room is known only when the test runs.
+/// is none; a name that LVM, or a variable that a shell, could not take; a set of none or too many; a
+/// filesystem that cannot be one; a key that there is not or twice; two volumes with one name or one variable;
+/// no volume; an argument that is no guard, or named like no volume, or there twice; a second
+/// `#[kdev_volumes]`; a `const` or `extern` function; `self`; a place below `#[rstest]`'s cases. Whether a pool
+/// has room is known only when the test runs.
 #[proc_macro_attribute]
 pub fn kdev_volumes(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(attribute.into(), item.into()).into()

@@ -16,6 +16,15 @@ use crate::declared::DeclaredTest;
 use crate::error::{Error, Result};
 
 /// What the annotated tests of a suite need, and what bounds them.
+///
+/// ```no_run
+/// use kdev_volumes::plan::{Plan, Room};
+///
+/// let room = Room::of_pool(Some("default"))?;
+/// let plan = Plan::of(vec!["--workspace".into()], room)?;
+/// println!("{} tests need {} in all", plan.tests.len(), plan.total());
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Plan {
@@ -28,6 +37,14 @@ pub struct Plan {
 }
 
 /// An annotated test, and what it needs.
+///
+/// ```no_run
+/// # use kdev_volumes::plan::Plan;
+/// for test in Plan::of(vec!["--workspace".into()], None)?.tests {
+///     println!("{} {} needs {}", test.binary_id, test.name, test.needs);
+/// }
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedTest {
@@ -46,6 +63,13 @@ pub struct PlannedTest {
 impl Plan {
     /// Lists the tests that `cargo nextest list` lists with these arguments, and asks their programs what
     /// they need. Builds them first, if they are not built.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::plan::{Plan, Room};
+    /// let arguments = ["--workspace", "-E", "binary(filesystems)"].map(String::from);
+    /// let plan = Plan::of(arguments.into(), Some(Room::of_size("100G".parse()?)))?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -78,6 +102,15 @@ impl Plan {
 
     /// Returns how many tests fit at once, whichever they are, of those that fit at all; `None` if nothing
     /// bounds it.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::plan::{Plan, Room};
+    /// # let plan = Plan::of(vec![], Some(Room::of_size("100G".parse()?)))?;
+    /// if let Some(count) = plan.at_once() {
+    ///     println!("any {count} fit at once");
+    /// }
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     pub fn at_once(&self) -> Option<usize> {
         let room = self.room.as_ref()?;
         let needs = self.tests.iter().map(|test| test.needs);
@@ -85,6 +118,15 @@ impl Plan {
     }
 
     /// Returns the tests that need more than there is.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::plan::{Plan, Room};
+    /// # let plan = Plan::of(vec![], Some(Room::of_size("100G".parse()?)))?;
+    /// for test in plan.never_fit() {
+    ///     eprintln!("{} needs {}", test.name, test.needs);
+    /// }
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     pub fn never_fit(&self) -> Vec<&PlannedTest> {
         let is_too_large = |test: &&PlannedTest| {
             let room = self.room.as_ref();
@@ -95,6 +137,14 @@ impl Plan {
 
     /// Writes a tool configuration for nextest that lets only as many of these tests run at once as fit,
     /// and returns the file's absolute path.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::plan::{Plan, Room};
+    /// # let plan = Plan::of(vec![], Some(Room::of_size("100G".parse()?)))?;
+    /// let file = plan.write_nextest_config("kdev-nextest.toml".as_ref())?;
+    /// println!("run the tests with `{}`", plan.run_command(&file));
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -109,7 +159,17 @@ impl Plan {
         Ok(file)
     }
 
-    /// Writes the command that runs these tests with that configuration, as one would type it.
+    /// Returns the command that runs these tests with that configuration, as one would type it.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::plan::Plan;
+    /// let plan = Plan::of(vec!["--workspace".into()], None)?;
+    /// assert_eq!(
+    ///     plan.run_command("/src/kdev-nextest.toml".as_ref()),
+    ///     "cargo nextest run --tool-config-file kdev:/src/kdev-nextest.toml --workspace",
+    /// );
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     pub fn run_command(&self, config: &Path) -> String {
         config::run_command(config, &self.arguments)
     }

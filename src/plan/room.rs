@@ -19,6 +19,13 @@ pub(super) const LOOP_UNIT: Bytes = Bytes::new(4096);
 const EXTENT: Bytes = Bytes::new(4 << 20);
 
 /// The room for tests that run at once.
+///
+/// ```
+/// # use kdev_volumes::plan::Room;
+/// let room = Room::of_size("100G".parse()?);
+/// assert_eq!(room.to_string(), "a pool with room for 100G");
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Room {
@@ -32,6 +39,13 @@ pub struct Room {
 
 impl Room {
     /// Takes the room of a pool that need not exist, as `kdev pool status` would show it.
+    ///
+    /// ```
+    /// # use kdev_volumes::plan::Room;
+    /// let room = Room::of_size("1023M".parse()?); // in whole extents of 4 MiB
+    /// assert_eq!((room.size, room.unit), ("1020M".parse()?, "4M".parse()?));
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     pub fn of_size(size: Bytes) -> Self {
         Self {
             pool: None,
@@ -47,9 +61,19 @@ impl Room {
     /// Kept volumes, volumes that cannot be removed, those of owners of whom nothing is known, and LVs
     /// that are not ours stay.
     ///
+    /// ```no_run
+    /// # use kdev_volumes::plan::Room;
+    /// match Room::of_pool(None)? {
+    ///     Some(room) => println!("{room}"),
+    ///     None => println!("loop devices, as many as the disk holds"),
+    /// }
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`Error::NoPool`](crate::Error::NoPool), [`Error::Variable`](crate::Error::Variable), or if the VG cannot be looked at.
+    /// [`Error::NoPool`](crate::Error::NoPool), [`Error::Variable`](crate::Error::Variable), or if the VG cannot be
+    /// looked at.
     pub fn of_pool(name: Option<&str>) -> Result<Option<Self>> {
         let name = match name {
             Some(name) => name.to_owned(),

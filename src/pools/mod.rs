@@ -1,4 +1,4 @@
-//! Setting pools up, looking at them, cleaning them, taking them down: what the command `kdev` does.
+//! Setting pools up, looking at them, cleaning them, taking them down: what the command `kdev pool` does.
 
 mod intent;
 mod setup;
@@ -19,12 +19,33 @@ use crate::state::State;
 use crate::state_dir::StateDir;
 
 /// All pools of one state directory.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use kdev_volumes::pools::{Kept, Pools};
+///
+/// // As `kdev pool cleanup --kept --older-than=2d`.
+/// let two_days = Duration::from_secs(2 * 24 * 3600);
+/// let cleaned = Pools::from_env()?.cleanup(None, &Kept::GoOlderThan(two_days))?;
+/// for volume in &cleaned.stuck {
+///     eprintln!("{} stays: {}", volume.path.display(), volume.why);
+/// }
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pools {
     state: State,
 }
 
 /// A pool as it was set up.
+///
+/// ```no_run
+/// # use kdev_volumes::pools::Pools;
+/// for pool in Pools::from_env()?.list()? {
+///     println!("{}: set up by {} at {}", pool.name, pool.created_by, pool.created_at);
+/// }
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolSummary {
@@ -43,6 +64,13 @@ pub struct PoolSummary {
 }
 
 /// Which volumes a cleanup removes besides those that dead processes left.
+///
+/// ```no_run
+/// # use kdev_volumes::pools::{Kept, Pools};
+/// let names = vec!["kdev-20261122150854-e705a0-test".to_owned()];
+/// Pools::from_env()?.cleanup(Some("default"), &Kept::GoNamed(names))?;
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Kept {
     /// No kept volumes.
@@ -58,6 +86,14 @@ pub enum Kept {
 }
 
 /// What a cleanup did.
+///
+/// ```no_run
+/// # use kdev_volumes::pools::{Kept, Pools};
+/// let cleaned = Pools::from_env()?.cleanup(None, &Kept::Stay)?;
+/// println!("removed {} volumes", cleaned.removed.len());
+/// let is_clean = cleaned.stuck.is_empty() && cleaned.failures.is_empty();
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cleaned {
@@ -72,6 +108,14 @@ pub struct Cleaned {
 }
 
 /// A volume that could not be removed.
+///
+/// ```no_run
+/// # use kdev_volumes::pools::{Kept, Pools};
+/// for volume in Pools::from_env()?.cleanup(None, &Kept::Stay)?.stuck {
+///     eprintln!("{} ({}): {}", volume.lv_name, volume.path.display(), volume.why);
+/// }
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StuckVolume {
@@ -86,6 +130,12 @@ pub struct StuckVolume {
 impl Pools {
     /// Finds the pools in `KDEV_STATE_DIR`, else `~/.kerneldev-mcp`.
     ///
+    /// ```no_run
+    /// # use kdev_volumes::pools::Pools;
+    /// let pools = Pools::from_env()?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::NoHome`](crate::Error::NoHome) if neither is known.
@@ -96,6 +146,14 @@ impl Pools {
     }
 
     /// Lists the pools that are set up, by name.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::pools::Pools;
+    /// for pool in Pools::from_env()?.list()? {
+    ///     println!("{}: VG {} on {}", pool.name, pool.vg_name, pool.device.display());
+    /// }
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -112,6 +170,13 @@ impl Pools {
     /// Volumes of live owners, of owners of whom nothing is known, and LVs that are not ours stay in
     /// any case. Waits for another cleanup that is at work. A setup or a teardown over which its process
     /// died is finished.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::pools::{Kept, Pools};
+    /// let cleaned = Pools::from_env()?.cleanup(Some("default"), &Kept::Stay)?;
+    /// println!("removed: {}", cleaned.removed.join(", "));
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -14,6 +14,17 @@ use crate::pools::{PoolSummary, Pools};
 use crate::pools_file::{self, DEFAULT_PREFIX, Locked, LvmEntry, PoolEntries, PoolEntry};
 
 /// A pool that is to be set up.
+///
+/// ```
+/// use kdev_volumes::pools::NewPool;
+///
+/// let new = NewPool {
+///     name: "default".into(),
+///     device: "/dev/nvme1n1".into(),
+///     vg_name: None, // kerneldev-default-vg
+///     lv_prefix: None,
+/// };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPool {
     /// The pool's name.
@@ -34,6 +45,18 @@ impl Pools {
     ///
     /// If the pool cannot be written down, the device is blank again. If it is LVM that fails, nothing
     /// is written to the device after that: what is on it then may be somebody else's.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::Error;
+    /// # use kdev_volumes::pools::{NewPool, Pools};
+    /// # let new = NewPool { name: "default".into(), device: "/dev/nvme1n1".into(), vg_name: None, lv_prefix: None };
+    /// match Pools::from_env()?.setup(&new) {
+    ///     Ok(pool) => println!("use it with `export KERNELDEV_DEVICE_POOL={}`", pool.name),
+    ///     Err(Error::PoolExists { .. }) => {} // by an earlier run of this script
+    ///     Err(err) => return Err(err),
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -16,6 +16,17 @@ use crate::reap::{Entry, Presence, Survey, Verdict, places, survey};
 use crate::state::Phase;
 
 /// A pool as it is now.
+///
+/// ```no_run
+/// # use kdev_volumes::pools::Pools;
+/// for pool in Pools::from_env()?.status(None)? {
+///     match pool.room {
+///         Some((size, free)) => println!("{}: {free} of {size} free", pool.name),
+///         None => println!("{}: {} volumes", pool.name, pool.volumes.len()),
+///     }
+/// }
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PoolStatus {
@@ -34,6 +45,16 @@ pub struct PoolStatus {
 }
 
 /// A volume as it is now.
+///
+/// ```no_run
+/// # use kdev_volumes::pools::Pools;
+/// let pools = Pools::from_env()?.status(None)?;
+/// let volumes = pools.iter().flat_map(|pool| &pool.volumes);
+/// for stuck in volumes.filter(|volume| volume.verdict == "stuck") {
+///     println!("{}: {}", stuck.lv_name, stuck.why.as_deref().unwrap_or("nobody knows why"));
+/// }
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct VolumeStatus {
@@ -74,6 +95,13 @@ pub struct VolumeStatus {
 
 impl Pools {
     /// Looks at one pool, or at all of them and at the loop devices without a pool.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::pools::Pools;
+    /// let default = &Pools::from_env()?.status(Some("default"))?[0];
+    /// println!("{} volumes in VG {:?}", default.volumes.len(), default.vg_name);
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

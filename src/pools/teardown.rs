@@ -15,6 +15,17 @@ impl Pools {
     ///
     /// What dead processes left is removed first. Whatever else is in the VG stops it.
     ///
+    /// ```no_run
+    /// # use kdev_volumes::Error;
+    /// # use kdev_volumes::pools::Pools;
+    /// match Pools::from_env()?.teardown("default") {
+    ///     Ok(pool) => println!("{} is blank", pool.device.display()),
+    ///     Err(Error::PoolInUse { volumes, .. }) => eprintln!("{}", volumes.join("\n")),
+    ///     Err(err) => return Err(err),
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::PoolInUse`] with all that is in the VG; [`Error::NoPool`]; [`Error::Missing`] or

@@ -38,6 +38,13 @@ impl Bytes {
 
     /// Rounds up to a whole number of `unit`s; `None` if that is more than a `u64` of bytes.
     ///
+    /// ```
+    /// # use kdev_volumes_spec::Bytes;
+    /// let extent: Bytes = "4M".parse()?;
+    /// assert_eq!(Bytes::new(5_000_000).round_up(extent), Some("8M".parse()?));
+    /// # Ok::<(), kdev_volumes_spec::SpecError>(())
+    /// ```
+    ///
     /// # Panics
     ///
     /// If `unit` is zero.

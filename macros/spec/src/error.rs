@@ -1,4 +1,15 @@
 /// What is wrong with a [`Spec`](crate::Spec), before anything has been created.
+///
+/// ```
+/// # use kdev_volumes_spec::{Bytes, SpecError};
+/// match "1.5G".parse::<Bytes>() {
+///     Err(SpecError::Size { text, hint }) => {
+///         assert_eq!(text, "1.5G");
+///         assert!(hint.contains("\"1536M\" for 1.5G"));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {

@@ -3,6 +3,14 @@ use crate::names::{POOL_VARIABLE, check_env, check_volume, default_env};
 use crate::{Bytes, SpecError};
 
 /// One volume that a test asks for: its name, its least size, and where it is exported.
+///
+/// ```
+/// # use kdev_volumes_spec::VolumeSpec;
+/// let journal = VolumeSpec::new("journal", "512M".parse()?)?;
+/// assert_eq!((journal.name(), journal.env(), journal.order()), ("journal", "JOURNAL_DEV", 0));
+/// assert_eq!(journal.size().to_string(), "512M");
+/// # Ok::<(), kdev_volumes_spec::SpecError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VolumeSpec {
     name: String,
@@ -20,6 +28,14 @@ impl VolumeSpec {
     /// `SCRATCH_DEV_POOL`, `logwrites` as `LOGWRITES_DEV`, `test_log`, `scratch_log`, `test_rt` and
     /// `scratch_rt` as `TEST_LOGDEV`, `SCRATCH_LOGDEV`, `TEST_RTDEV` and `SCRATCH_RTDEV`, any other
     /// name as `{NAME}_DEV`.
+    ///
+    /// ```
+    /// # use kdev_volumes_spec::{SpecError, VolumeSpec};
+    /// assert_eq!(VolumeSpec::new("test_log", "1G".parse()?)?.env(), "TEST_LOGDEV");
+    /// let refused = VolumeSpec::new("Test", "1G".parse()?);
+    /// assert!(matches!(refused, Err(SpecError::Name { .. })));
+    /// # Ok::<(), SpecError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -45,6 +61,13 @@ impl VolumeSpec {
 
     /// Exports the volume in another environment variable.
     ///
+    /// ```
+    /// # use kdev_volumes_spec::VolumeSpec;
+    /// let journal = VolumeSpec::new("journal", "512M".parse()?)?.with_env("MY_JOURNAL")?;
+    /// assert_eq!(journal.env(), "MY_JOURNAL");
+    /// # Ok::<(), kdev_volumes_spec::SpecError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`SpecError::Env`] if a shell could not read a variable of that name.
@@ -55,6 +78,14 @@ impl VolumeSpec {
     }
 
     /// Gives the volume a place among the session's: lower comes first; equal ones keep their order.
+    ///
+    /// ```
+    /// # use kdev_volumes_spec::{Spec, VolumeSpec};
+    /// let last = VolumeSpec::new("log", "1G".parse()?)?.with_order(1);
+    /// let spec = Spec::new([last, VolumeSpec::new("test", "10G".parse()?)?])?;
+    /// assert_eq!(spec.volumes()[0].name(), "test");
+    /// # Ok::<(), kdev_volumes_spec::SpecError>(())
+    /// ```
     #[must_use]
     pub fn with_order(mut self, order: u32) -> Self {
         self.order = order;
@@ -65,10 +96,8 @@ impl VolumeSpec {
     ///
     /// ```
     /// # use kdev_volumes_spec::VolumeSpec;
-    /// let test = VolumeSpec::new("test", "10G".parse()?)?
-    ///     .with_mkfs("xfs")?
-    ///     .with_mkfs_args(["-m", "crc=1"])?;
-    /// assert_eq!((test.mkfs(), test.mkfs_args().len()), (Some("xfs"), 2));
+    /// let test = VolumeSpec::new("test", "10G".parse()?)?.with_mkfs("xfs")?;
+    /// assert_eq!(test.mkfs(), Some("xfs"));
     /// # Ok::<(), kdev_volumes_spec::SpecError>(())
     /// ```
     ///
@@ -83,6 +112,15 @@ impl VolumeSpec {
     }
 
     /// Gives mkfs these arguments too, before the device.
+    ///
+    /// ```
+    /// # use kdev_volumes_spec::VolumeSpec;
+    /// let test = VolumeSpec::new("test", "10G".parse()?)?
+    ///     .with_mkfs("xfs")?
+    ///     .with_mkfs_args(["-m", "crc=1"])?;
+    /// assert_eq!(test.mkfs_args(), ["-m", "crc=1"]);
+    /// # Ok::<(), kdev_volumes_spec::SpecError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -147,6 +185,14 @@ pub struct Spec {
 impl Spec {
     /// Checks the volumes against each other and sorts them by their order.
     ///
+    /// ```
+    /// # use kdev_volumes_spec::{Spec, SpecError, VolumeSpec};
+    /// let test = VolumeSpec::new("test", "10G".parse()?)?;
+    /// let refused = Spec::new([test.clone(), test]);
+    /// assert_eq!(refused, Err(SpecError::DuplicateName { name: "test".into() }));
+    /// # Ok::<(), SpecError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`SpecError::Empty`], [`SpecError::DuplicateName`], or [`SpecError::DuplicateEnv`]: only
@@ -184,6 +230,18 @@ impl Spec {
     /// Returns each environment variable with the names of the volumes in it, in their order.
     ///
     /// With a `SCRATCH_DEV_POOL` there is no `SCRATCH_DEV`: fstests takes one or the other.
+    ///
+    /// ```
+    /// # use kdev_volumes_spec::{Spec, VolumeSpec};
+    /// let names = ["test", "pool1", "pool2"];
+    /// let volumes = names.map(|name| VolumeSpec::new(name, "1G".parse()?));
+    /// let spec = Spec::new(volumes.into_iter().collect::<Result<Vec<_>, _>>()?)?;
+    /// assert_eq!(
+    ///     spec.exports(),
+    ///     [("TEST_DEV", vec!["test"]), ("SCRATCH_DEV_POOL", vec!["pool1", "pool2"])],
+    /// );
+    /// # Ok::<(), kdev_volumes_spec::SpecError>(())
+    /// ```
     pub fn exports(&self) -> Vec<(&str, Vec<&str>)> {
         let mut exports: Vec<(&str, Vec<&str>)> = Vec::new();
         for volume in &self.volumes {
