@@ -14,6 +14,7 @@ mod liveness;
 mod lvm;
 mod matrix;
 mod neighbours;
+mod nextest;
 mod plan;
 mod runners;
 mod scene;

@@ -1,11 +1,9 @@
 //! Filesystems on LVs.
 
 use crate::filesystems::{
-    PLACES, cleanup_unmounts, dies_anywhere, no_filesystem_no_volumes, passes_without_trace,
-    stays_while_in_use, watchdog_unmounts,
+    cleanup_unmounts, no_filesystem_no_volumes, passes_without_trace, stays_while_in_use, watchdog_unmounts,
 };
 use crate::lvm::disk::Pool;
-use crate::matrix::{assert_passed, comes_to_nothing};
 
 fn pool(mib: u64) -> Pool {
     let pool = Pool::new(mib);
@@ -54,19 +52,4 @@ fn a_filesystem_that_does_not_fit_is_said_in_mkfs_own_words() {
     let pool = pool(128);
     no_filesystem_no_volumes(&pool);
     pool.assert_no_trace();
-}
-
-#[test]
-fn a_session_with_a_filesystem_that_dies_anywhere_comes_to_nothing() {
-    let pool = pool(128);
-    // Until the LV is made it makes no difference what will be on it.
-    let before = 7;
-    let places = dies_anywhere(&pool, before, &|place| {
-        comes_to_nothing(&pool, place, &|| pool.lvs());
-    });
-    assert!(
-        places[before].starts_with("about to run: mkfs.ext4"),
-        "{places:#?}"
-    );
-    assert_passed(&places[before..], &PLACES);
 }

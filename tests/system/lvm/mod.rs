@@ -8,7 +8,6 @@ mod filesystems;
 mod foreign;
 mod keep;
 mod matrix;
-mod nextest;
 mod plan;
 mod runners;
 mod setup;
