@@ -3,6 +3,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help tools demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench shell
 
+# All tests are built once, with these features.
+FEATURES := test-bed,rstest
+
 # What the tests on LVM need outside of the bed: the test programs, built here.
 BED_ARCHIVE := $(CURDIR)/target/bed.tar.zst
 IN_BED = KDEV_BED_ARCHIVE=$(BED_ARCHIVE) tests/bed/run --mem=4G --disk=8G --timeout=3000 -- \
@@ -26,14 +29,15 @@ demo: tools
 test: lint test-host test-bed
 
 test-host: tools
-	cargo nextest run --workspace --features cli,fault-points,rstest --no-fail-fast
+	cargo nextest run --workspace --features $(FEATURES) --no-fail-fast -E 'not (binary(system) & test(/^lvm::/))'
 	# Under plain cargo test too, where each annotated test starts a process of its own.
-	cargo test -p annotated-suite --quiet
-	cargo test --workspace --features cli,rstest --doc --quiet
+	cargo test --workspace --features $(FEATURES) --test devices --test filesystems --quiet
+	cargo test --workspace --features $(FEATURES) --doc --quiet
 
 # A guest has one processor, so there are two at once; what each says comes when it has ended.
 test-bed: tools
-	cargo nextest archive -p kdev-volumes -p annotated-suite -p shapes --features test-bed --archive-file $(BED_ARCHIVE)
+	cargo nextest archive --workspace --features $(FEATURES) --archive-file $(BED_ARCHIVE) \
+		-E 'binary(system) | package(annotated-suite) | package(shapes)'
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest bed-itself
 
 bed-itself:

@@ -7,6 +7,7 @@ mod outcome;
 mod replay;
 mod report;
 mod run;
+mod unfinished;
 mod verdict;
 
 pub(crate) use alone::end_with_parent;

@@ -16,6 +16,7 @@ use crate::harness::declaration::Declaration;
 use crate::harness::outcome::{Ended, Outcome};
 use crate::harness::replay::Marks;
 use crate::harness::report::{Reporter, Told};
+use crate::harness::unfinished::Unfinished;
 use crate::harness::verdict::{Failure, Verdict};
 use crate::holding::Holding;
 use crate::pool::Pool;
@@ -105,6 +106,8 @@ struct Stage {
     audience: Option<Audience>,
     exported: Option<Exported>,
     holding: Arc<Holding>,
+    /// Dropped when all of it is over.
+    _unfinished: Unfinished,
 }
 
 impl Stage {
@@ -145,6 +148,7 @@ impl Stage {
             audience,
             exported,
             holding,
+            _unfinished: Unfinished::begin(),
         };
         Ok((stage, session))
     }

@@ -34,10 +34,15 @@ pub(crate) fn source() -> Vec<OsString> {
         Some(archive) => vec!["--archive-file".into(), archive],
         // With the features that this program has, so that nothing is built anew.
         None => {
-            let features = match cfg!(feature = "rstest") {
-                true => "--features=cli,fault-points,rstest",
-                false => "--features=cli,fault-points",
-            };
+            let all = [
+                ("cli", cfg!(feature = "cli")),
+                ("fault-points", cfg!(feature = "fault-points")),
+                ("rstest", cfg!(feature = "rstest")),
+                ("test-bed", cfg!(feature = "test-bed")),
+            ];
+            let on = all.iter().filter(|(_, is_on)| *is_on);
+            let features: Vec<&str> = on.map(|(name, _)| *name).collect();
+            let features = &format!("--features={}", features.join(","));
             ["--workspace", features, "--offline"]
                 .map(OsString::from)
                 .to_vec()

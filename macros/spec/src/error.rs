@@ -47,15 +47,15 @@ pub enum SpecError {
         /// The rule that is broken, with what broke it.
         reason: String,
     },
-    /// An environment variable's name that a shell could not read.
-    #[error(
-        "bad environment variable `{env}` for volume `{volume}` (letters, digits and `_`, not a digit first)"
-    )]
+    /// An environment variable's name that a shell could not read, or that has another meaning.
+    #[error("bad environment variable `{env}` for volume `{volume}` ({reason})")]
     Env {
         /// The variable as it was written.
         env: String,
         /// The volume that was to be exported in it.
         volume: String,
+        /// The rule that it breaks.
+        reason: &'static str,
     },
     /// Two volumes of one name.
     #[error("two volumes are named `{name}` (each volume of a session has a name of its own)")]

@@ -87,15 +87,21 @@ pub(crate) fn check_volume(name: &str) -> Result<(), SpecError> {
 }
 
 pub(crate) fn check_env(env: &str, volume: &str) -> Result<(), SpecError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let good = !env.is_empty() && env.chars().all(allowed) && !env.starts_with(|c: char| c.is_ascii_digit());
-    match good {
-        true => Ok(()),
-        false => Err(SpecError::Env {
+    let bad = |reason| {
+        Err(SpecError::Env {
             env: env.to_owned(),
             volume: volume.to_owned(),
-        }),
+            reason,
+        })
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if env.is_empty() || !env.chars().all(allowed) || env.starts_with(|c: char| c.is_ascii_digit()) {
+        return bad("letters, digits and `_`, not a digit first");
     }
+    if env.starts_with("KDEV_") || env.starts_with("KERNELDEV_") {
+        return bad("variables that begin with `KDEV_` or `KERNELDEV_` are kdev-volumes' own");
+    }
+    Ok(())
 }
 
 /// Returns the variable in which fstests, or a reader of this crate's page, looks for a volume.

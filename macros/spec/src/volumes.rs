@@ -70,7 +70,7 @@ impl VolumeSpec {
     ///
     /// # Errors
     ///
-    /// [`SpecError::Env`] if a shell could not read a variable of that name.
+    /// [`SpecError::Env`] if a shell could not read a variable of that name, or if it is one of kdev-volumes' own.
     pub fn with_env(mut self, env: &str) -> Result<Self, SpecError> {
         check_env(env, &self.name)?;
         self.env = env.to_owned();
@@ -303,7 +303,9 @@ mod tests {
     #[case("1DEV")]
     #[case("A-B")]
     #[case("A=B")]
-    fn a_variable_that_a_shell_could_not_read_is_refused(#[case] env: &str) {
+    #[case("KDEV_SESSION")]
+    #[case("KERNELDEV_DEVICE_POOL")]
+    fn a_variable_that_a_shell_could_not_read_or_that_is_ours_is_refused(#[case] env: &str) {
         assert!(matches!(volume("test").with_env(env), Err(SpecError::Env { .. })));
     }
 

@@ -126,7 +126,7 @@ mod fails {
     }
 }
 
-/// These pass under nextest, which has nothing but their exit status.
+/// These end their process with success.
 mod leaves {
     use super::*;
 
