@@ -10,7 +10,6 @@ use kdev_volumes_spec::Bytes;
 
 use crate::error::Error;
 use crate::here::Here;
-use crate::identity::{Identity, size_of};
 use crate::lease::Lease;
 use crate::liveness::{Liveness, liveness};
 use crate::lvm::{Group, Lv};
@@ -21,6 +20,7 @@ use crate::session::SESSION_VARIABLE;
 use crate::session_id::SessionId;
 use crate::state::{Phase, State};
 use crate::state_dir::StateDir;
+use crate::test_dev::identity::{Identity, size_of};
 
 /// Why nothing is proved.
 #[derive(Debug)]

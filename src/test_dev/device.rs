@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use kdev_volumes_spec::Bytes;
 
 use crate::error::{Error, Result};
-use crate::identity::Identity;
-use crate::proof::{Unproved, prove};
+use crate::test_dev::identity::Identity;
+use crate::test_dev::proof::{Unproved, prove};
 
 /// A volume that the environment names, proved to be one.
 ///
