@@ -140,24 +140,27 @@ pub(crate) fn results(runner: Runner, said: &Said) -> BTreeMap<String, bool> {
     text.lines().filter_map(line).collect()
 }
 
-/// A line of what the tests report: which process of which test had which device and LV.
+/// A line of what the tests report: which process of which test had which device and LV, and who started it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reported {
     pub(crate) test: String,
     pub(crate) pid: u32,
     pub(crate) device: PathBuf,
     pub(crate) lv_name: String,
+    pub(crate) started_by: String,
 }
 
 pub(crate) fn reported(report: &Path) -> Vec<Reported> {
     let text = fs::read_to_string(report).unwrap_or_default();
     let line = |line: &str| {
-        let [test, pid, device, lv_name] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let words: Vec<&str> = line.split('\t').collect();
+        let [test, pid, device, lv_name, started_by] = words.try_into().unwrap();
         Reported {
             test: test.to_owned(),
             pid: pid.parse().unwrap(),
             device: device.into(),
             lv_name: lv_name.to_owned(),
+            started_by: started_by.to_owned(),
         }
     };
     text.lines().map(line).collect()

@@ -6,13 +6,15 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::process::{Command, ExitCode, Termination};
 use std::thread;
 
 use kdev_volumes::Volume;
 
-/// The file to which each test writes a line for each of its volumes: test, pid, device, LV.
+/// The file to which each test writes a line for each of its volumes: test, pid, device, LV, and the program
+/// that started its process.
 const REPORT: &str = "SHAPES_REPORT";
 
 /// Checks a volume that a test has as a guard: its variable names it, in this process and for programs.
@@ -65,7 +67,9 @@ fn assert_is_block_device(path: &Path) {
 fn tell(path: &Path, lv_name: &str) {
     let Some(report) = env::var_os(REPORT) else { return };
     let test = thread::current().name().unwrap_or("-").to_owned();
-    let line = format!("{test}\t{}\t{}\t{lv_name}\n", std::process::id(), path.display());
+    let parent = fs::read_to_string(format!("/proc/{}/comm", parent_id())).unwrap_or_default();
+    let (pid, device) = (std::process::id(), path.display());
+    let line = format!("{test}\t{pid}\t{device}\t{lv_name}\t{}\n", parent.trim_end());
     let mut file = OpenOptions::new()
         .create(true)
         .append(true)
