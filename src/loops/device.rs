@@ -28,8 +28,11 @@ pub(crate) struct LoopDevice {
     device: File,
 }
 
-/// How often another process may take the free device that we were shown.
-const ATTEMPTS: usize = 64;
+/// How often another process may take the free device that we were shown: with the pauses, for a second.
+const ATTEMPTS: u64 = 64;
+
+/// How many of these are made without a pause.
+const AT_ONCE: u64 = 16;
 
 impl LoopDir {
     /// Takes `$TMPDIR`, else `/var/tmp`: a place on a disk, where `/tmp` is often in memory.
@@ -133,7 +136,9 @@ pub(crate) fn detach(path: &Path, name: &str) -> Result<bool> {
 fn attach(backing: &File, name: &str) -> io::Result<LoopDevice> {
     let control = open(Path::new("/dev/loop-control"))?;
     let mut last = Errno::EBUSY.into();
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        // Where many want one at once, whoever tries again at once may be late again.
+        thread::sleep(Duration::from_millis(attempt.saturating_sub(AT_ONCE)));
         let path = PathBuf::from(format!("/dev/loop{}", ioctl::get_free(&control)?));
         let device = open(&path)?;
         match configure(&device, backing, name) {
