@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use kdev_volumes_spec::DEVICE_VARIABLES;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::pipes::{read_some, ready};
 
 /// Where system programs are. Not the caller's `PATH`: these run as root.
 const SEARCHED: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -279,16 +278,13 @@ fn drain(child: &mut Child, command: &str, patience: Duration) -> io::Result<(Ve
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut deadline = Some(Instant::now() + patience);
     while stdout.is_some() || stderr.is_some() {
-        let (out_ready, err_ready) = wait_for(
-            stdout.as_ref().map(AsFd::as_fd),
-            stderr.as_ref().map(AsFd::as_fd),
-            deadline,
-        )?;
+        let pipes = [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)];
+        let [out_ready, err_ready] = ready(pipes, deadline)?;
         if out_ready {
-            read_some(&mut stdout, &mut out)?;
+            out.extend(read_some(&mut stdout)?);
         }
         if err_ready {
-            read_some(&mut stderr, &mut err)?;
+            err.extend(read_some(&mut stderr)?);
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             deadline = None;
@@ -303,47 +299,6 @@ fn ask_to_stop(pid: u32, command: &str, patience: Duration) {
     let pid = i32::try_from(pid).expect("a pid is a positive i32");
     // It may have ended just now; it is waited for in any case.
     let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-}
-
-/// Waits until one of the pipes can be read, or the deadline.
-fn wait_for(
-    stdout: Option<std::os::fd::BorrowedFd<'_>>,
-    stderr: Option<std::os::fd::BorrowedFd<'_>>,
-    deadline: Option<Instant>,
-) -> io::Result<(bool, bool)> {
-    let mut fds: Vec<PollFd<'_>> = stdout
-        .iter()
-        .chain(&stderr)
-        .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
-        .collect();
-    let timeout = match deadline {
-        // Rounded up, so that the deadline has passed when the time is up.
-        Some(deadline) => {
-            let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-        }
-        None => PollTimeout::NONE,
-    };
-    match poll(&mut fds, timeout) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(err) => return Err(err.into()),
-    }
-    let mut ready = fds.iter().map(|fd| fd.any().unwrap_or(false));
-    let out = stdout.is_some() && ready.next().unwrap_or(false);
-    let err = stderr.is_some() && ready.next().unwrap_or(false);
-    Ok((out, err))
-}
-
-fn read_some(pipe: &mut Option<impl Read>, to: &mut Vec<u8>) -> io::Result<()> {
-    let Some(reader) = pipe else { return Ok(()) };
-    let mut buffer = [0; 8192];
-    match reader.read(&mut buffer) {
-        Ok(0) => *pipe = None,
-        Ok(n) => to.extend_from_slice(&buffer[..n]),
-        Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-        Err(err) => return Err(err),
-    }
-    Ok(())
 }
 
 #[cfg(test)]

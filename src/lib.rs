@@ -30,6 +30,7 @@ mod mount;
 mod mount_point;
 mod mounts;
 mod owner;
+mod pipes;
 #[cfg(feature = "cli")]
 pub mod plan;
 mod pool;

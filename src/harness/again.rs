@@ -1,12 +1,9 @@
 //! Running one test of many in a process of its own: this program, started again for it alone.
 
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::process::Child;
 use std::time::{Duration, Instant};
-
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::announce;
 use crate::backend::Named;
@@ -17,6 +14,7 @@ use crate::harness::replay::{Excerpt, Marks, Text};
 use crate::harness::report::{Report, Told};
 use crate::harness::verdict::{End, Failure, Verdict, verdict};
 use crate::owner::Owner;
+use crate::pipes::{read_some, ready};
 use crate::process::{self, Process};
 use crate::reap;
 use crate::state::{Record, State};
@@ -92,7 +90,7 @@ fn replay(child: &mut Child, mut excerpt: Excerpt) -> io::Result<()> {
             stderr.as_ref().map(AsFd::as_fd),
             deadline.is_none().then(|| ended.as_fd()),
         ];
-        let [out_ready, err_ready, has_ended] = wait(waited_for, deadline)?;
+        let [out_ready, err_ready, has_ended] = ready(waited_for, deadline)?;
         if has_ended {
             deadline = Some(Instant::now() + AFTER_THE_END);
         }
@@ -112,39 +110,4 @@ fn replay(child: &mut Child, mut excerpt: Excerpt) -> io::Result<()> {
     print!("{}{}", out.of(&excerpt.rest()), out.rest());
     eprint!("{}", err.rest());
     Ok(())
-}
-
-/// Waits until one of them can be read, or the deadline.
-fn wait<const N: usize>(
-    fds: [Option<BorrowedFd<'_>>; N],
-    deadline: Option<Instant>,
-) -> io::Result<[bool; N]> {
-    let mut polled: Vec<PollFd<'_>> = fds
-        .iter()
-        .flatten()
-        .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
-        .collect();
-    let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {
-        let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-    });
-    match poll(&mut polled, timeout) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(err) => return Err(err.into()),
-    }
-    let mut ready = polled.iter().map(|fd| fd.any().unwrap_or(false));
-    Ok(fds.map(|fd| fd.is_some() && ready.next().unwrap_or(false)))
-}
-
-/// Reads what is there, and closes what has ended.
-fn read_some(pipe: &mut Option<impl Read>) -> io::Result<Vec<u8>> {
-    let Some(reader) = pipe else { return Ok(Vec::new()) };
-    let mut buffer = [0; 8192];
-    match reader.read(&mut buffer) {
-        Ok(0) => *pipe = None,
-        Ok(length) => return Ok(buffer[..length].to_vec()),
-        Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-        Err(err) => return Err(err),
-    }
-    Ok(Vec::new())
 }
