@@ -1,0 +1,11 @@
+//! The program `fstests_vm`: fstests in a virtual machine, on volumes of its own.
+
+mod machine;
+mod results;
+
+use std::process::ExitCode;
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,1 @@
+//! The virtual machine: which kernel, with what in it, and how it is started.

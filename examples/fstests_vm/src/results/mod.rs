@@ -1,0 +1,1 @@
+//! What came of the tests, and how it is told.
