@@ -1,0 +1,167 @@
+//! The process between us and a virtual machine, which ends the machine whatever ends us.
+//!
+//! A User-Mode Linux kernel is several processes, and a SIGKILL to the first leaves the others, with
+//! the disks open. So a machine is started by this program again, as its keeper: it waits for the
+//! machine, and for the end of a pipe that only we hold, whichever comes first, and then ends all that
+//! came of the machine.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, getpid, getppid, setpgid, setsid};
+
+/// A program that is a virtual machine.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    /// What the arguments name by number. They are the machine's alone from then on.
+    pub(crate) fds: Vec<OwnedFd>,
+    /// Where it writes what it says itself.
+    pub(crate) output: File,
+    pub(crate) envs: Vec<(OsString, OsString)>,
+}
+
+/// A machine that ends with this value, and with this process.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    keeper: Child,
+    /// Its other end tells the keeper that we are gone.
+    leash: Option<ChildStdin>,
+}
+
+/// The first argument of a keeper. No option of ours begins like it.
+const KEEPER: &str = "__keep-machine";
+
+impl Launch {
+    pub(crate) fn start(self) -> io::Result<Kept> {
+        let numbers: Vec<RawFd> = self.fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let listed: Vec<String> = numbers.iter().map(RawFd::to_string).collect();
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg(KEEPER)
+            .arg(listed.join(","))
+            .arg(&self.program)
+            .args(&self.args)
+            .envs(self.envs)
+            .stdin(Stdio::piped())
+            .stdout(self.output.try_clone()?)
+            .stderr(self.output);
+        // SAFETY: only fcntl(2) is called between fork and exec, which is safe there.
+        unsafe {
+            command.pre_exec(move || numbers.iter().try_for_each(|&fd| inherit(fd)));
+        }
+        let mut keeper = command.spawn()?;
+        let leash = keeper.stdin.take();
+        Ok(Kept { keeper, leash })
+    }
+}
+
+/// Lets a descriptor of ours outlive exec.
+fn inherit(fd: RawFd) -> io::Result<()> {
+    // SAFETY: the descriptor is open as long as its owner is, who waits for this call.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(())
+}
+
+impl Kept {
+    /// Ends the machine, at once. [`wait`](Self::wait) tells when it is gone.
+    pub(crate) fn end(&mut self) {
+        self.leash = None;
+    }
+
+    /// Waits until nothing of the machine is left; the status is the machine's.
+    pub(crate) fn wait(mut self) -> io::Result<ExitStatus> {
+        // `Child::wait` would close a pipe that is still in it, and so end the machine.
+        self.keeper.wait()
+    }
+
+    /// Tells whether nothing of the machine is left, and how it ended.
+    pub(crate) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.keeper.try_wait()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.end();
+        // Already waited for, or gone for good; nobody is left to be told.
+        let _ = self.keeper.wait();
+    }
+}
+
+/// Is a keeper, and returns what it ended with, if this process was started as one.
+pub(crate) fn keep_if_asked() -> Option<ExitCode> {
+    let mut args = env::args_os().skip(1);
+    if args.next()? != KEEPER {
+        return None;
+    }
+    let fds = args.next()?;
+    let program = args.next()?;
+    Some(match keep(&fds, &program, args) {
+        Ok(code) => ExitCode::from(code),
+        Err(err) => {
+            eprintln!("cannot start {}: {err}", program.display());
+            ExitCode::from(127)
+        }
+    })
+}
+
+fn keep(fds: &OsStr, program: &OsStr, args: impl Iterator<Item = OsString>) -> io::Result<u8> {
+    // A Ctrl-C is the runner's to answer.
+    setsid()?;
+    // What the machine's processes leave behind comes to us.
+    prctl::set_child_subreaper(true)?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null());
+    let keeper = getpid();
+    // SAFETY: prctl(2), setpgid(2) and getppid(2) are safe between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            match getppid() == keeper {
+                true => Ok(()),
+                false => Err(Errno::ESRCH.into()),
+            }
+        });
+    }
+    let mut machine = command.spawn()?;
+    let group = Pid::from_raw(i32::try_from(machine.id()).map_err(io::Error::other)?);
+    for fd in fds.to_string_lossy().split(',').filter_map(|fd| fd.parse().ok()) {
+        // SAFETY: the number was handed down for the machine, which has it now; nobody else here has it.
+        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
+    thread::spawn(move || {
+        // Returns when the runner is gone, or has let go.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = killpg(group, Signal::SIGKILL);
+    });
+    let status = machine.wait()?;
+    // What is left of the group, and then whatever else came of it.
+    let _ = killpg(group, Signal::SIGKILL);
+    while !matches!(waitpid(None, None), Err(Errno::ECHILD)) {
+        // A process that left the group is a process that nobody expected; it ends as well.
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+    Ok(code_of(status))
+}
+
+/// As a shell tells it: a signal is 128 more.
+fn code_of(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}

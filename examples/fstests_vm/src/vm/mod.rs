@@ -1,0 +1,11 @@
+//! A virtual machine while it runs: its process, what it says, and how it ends.
+
+mod keeper;
+mod qmp;
+mod said;
+#[expect(clippy::module_inception, reason = "the machine itself is the room's main thing")]
+mod vm;
+
+pub(crate) use keeper::{Launch, keep_if_asked};
+pub(crate) use said::Said;
+pub(crate) use vm::{Ended, Heard, Lines, Vm};
