@@ -104,7 +104,8 @@ mount -t tmpfs -o mode=755 tmpfs /newroot/run
 share results /newroot/results "$results" rw none || fail "the results cannot be mounted ($sharing)"
 mkdir /newroot/run/kdev
 cp /bin/busybox /job /config /newroot/run/kdev/
-for dir in proc sys dev; do
+# busybox finds its applets by /proc, so that goes last.
+for dir in sys dev proc; do
     mount -o move "/$dir" "/newroot/$dir"
 done
-exec switch_root /newroot /run/kdev/busybox sh /run/kdev/job
+exec /bin/busybox switch_root /newroot /run/kdev/busybox sh /run/kdev/job

@@ -1,0 +1,237 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgGroup, Parser, ValueEnum};
+use kdev_volumes::Bytes;
+
+use crate::results::Share;
+
+/// Runs fstests in a virtual machine, on volumes of its own.
+///
+/// Takes volumes from a pool, boots a kernel with them as disks and this machine's own files as its
+/// read-only root, runs fstests' `check` there, tells what happens, and gives the volumes back.
+/// Everything after `--` is for `check`: `-g quick`, `generic/001`, `-x dangerous`, ...
+#[derive(Debug, Parser)]
+#[command(
+    name = "fstests_vm",
+    version,
+    group = ArgGroup::new("what").required(true).args(["kernel", "merge"]),
+    after_help = "Exit codes: 0 all passed, 1 failures, 2 usage, 3 kernel trouble (a panic, a hang, a warning, ...), \
+                  69 this host cannot, 130 interrupted."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+
+    #[command(flatten)]
+    pub(crate) volumes: VolumeArgs,
+
+    #[command(flatten)]
+    pub(crate) fstests: FstestsArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) course: CourseArgs,
+
+    #[command(flatten)]
+    pub(crate) results: ResultArgs,
+
+    /// Arguments for fstests' `check`
+    #[arg(last = true, value_name = "CHECK-ARGUMENTS")]
+    pub(crate) check: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Kernel and machine")]
+pub(crate) struct MachineArgs {
+    /// A bzImage, /lib/modules/VERSION, a Linux build directory, or a User-Mode Linux kernel
+    #[arg(long, requires = "fstests")]
+    pub(crate) kernel: Option<PathBuf>,
+
+    /// The kernel's modules, if they are not where they usually are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) modules: Option<PathBuf>,
+
+    /// A filesystem image to boot from, instead of this machine's own files
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) rootfs: Option<PathBuf>,
+
+    /// How QEMU runs the guest's instructions; auto: KVM if a guest comes up with it, else TCG
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) accel: AccelArg,
+
+    /// How the guest gets at this machine's files; auto: what its kernel has
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) share: ShareArg,
+
+    /// Memory of each machine
+    #[arg(long, value_name = "SIZE", default_value = "2G")]
+    pub(crate) memory: Bytes,
+
+    /// Processors of each machine [default: 2 with KVM, else 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) cpus: Option<u32>,
+
+    /// QEMU's machine type
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) machine: Option<String>,
+
+    /// QEMU itself [default: qemu-system-x86_64]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) qemu: Option<PathBuf>,
+
+    /// One more argument for QEMU, or for a User-Mode Linux kernel (may be repeated)
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    pub(crate) machine_arg: Vec<OsString>,
+
+    /// More for the kernel's command line
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    pub(crate) append: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Volumes")]
+pub(crate) struct VolumeArgs {
+    /// The pool to take volumes from; `embedded`: loop devices, `images`: files, which need no rights
+    /// [default: KERNELDEV_DEVICE_POOL; if unset, embedded for root and images for others]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pool: Option<String>,
+
+    /// The size of each volume
+    #[arg(long, default_value = "10G")]
+    pub(crate) size: Bytes,
+
+    /// Two volumes, test and scratch, instead of fstests' seven
+    #[arg(long)]
+    pub(crate) scratch: bool,
+
+    /// One volume, of which each disk is a slice
+    #[arg(long)]
+    pub(crate) sliced: bool,
+
+    /// Keep the volumes after the run
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    pub(crate) keep_volumes: Option<KeepArg>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "fstests")]
+pub(crate) struct FstestsArgs {
+    /// The directory of a built fstests
+    #[arg(long, value_name = "DIR")]
+    pub(crate) fstests: Option<PathBuf>,
+
+    /// The filesystem under test
+    #[arg(long, default_value = "ext4")]
+    pub(crate) fs: String,
+
+    /// A variable for `check`, such as MKFS_OPTIONS='-b 1024' (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, OsString)>,
+
+    /// A file of tests that are not to be run, one a line, as for check's -E (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exclude: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits, all of them for KVM: elsewhere they are scaled")]
+pub(crate) struct LimitArgs {
+    /// How long a machine may take until it is ready
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub(crate) boot_limit: Duration,
+
+    /// How long a test may take
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    pub(crate) test_limit: Duration,
+
+    /// How long the whole run may take [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) limit: Option<Duration>,
+
+    /// By how much limits are multiplied [default: 1 for KVM, 4 for User-Mode Linux, 6 for TCG]
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) time_scale: Option<f64>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Course")]
+pub(crate) struct CourseArgs {
+    /// After a crash or a hang, go on behind it in a new machine
+    #[arg(long = "continue")]
+    pub(crate) go_on: bool,
+
+    /// Run all tests so many times
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repeat: u32,
+
+    /// Run those that fail again, at most so many times, until they pass
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retry_failed: u32,
+
+    /// Split the tests over so many machines at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) shards: u32,
+
+    /// Run only the I-th of N parts, so that several hosts can run one each
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Share>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Results")]
+pub(crate) struct ResultArgs {
+    /// Where each run gets a directory of its own
+    #[arg(long, value_name = "DIR", default_value = "fstests-results")]
+    pub(crate) results: PathBuf,
+
+    /// Say what is new and what is fixed since the run in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// Do not run anything: put the parts that hosts have run with --shard together
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["kernel", "fstests", "shards", "shard", "check"])]
+    pub(crate) merge: Vec<PathBuf>,
+
+    /// Tell what happens as JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccelArg {
+    #[default]
+    Auto,
+    Kvm,
+    Tcg,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShareArg {
+    #[default]
+    Auto,
+    Virtiofs,
+    #[value(name = "9p")]
+    NineP,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeepArg {
+    /// Whatever came of it
+    Always,
+    /// If not all tests have passed
+    Failed,
+}
+
+fn variable(text: &str) -> Result<(String, OsString), String> {
+    let (name, value) = text.split_once('=').ok_or("it is not NAME=VALUE")?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let plain = !name.is_empty() && name.bytes().all(is_name) && !name.as_bytes()[0].is_ascii_digit();
+    match plain {
+        true => Ok((name.to_owned(), value.into())),
+        false => Err(format!("`{name}` is not the name of a variable")),
+    }
+}
