@@ -1,0 +1,49 @@
+//! What a machine is allowed: how long it may take, and whether it is to go on at all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::results::limits::{self, Limits};
+use crate::results::test_name::TestName;
+
+/// Whether somebody wants the run to end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(crate) fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Returns the flag itself, for a signal to set.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// What one machine is allowed. Times are the machine's: scaled to how fast it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowed {
+    pub(crate) stop: Stop,
+    /// When the whole run has to be over, and how long that was from its beginning.
+    pub(crate) until: Option<Instant>,
+    pub(crate) whole: Duration,
+    pub(crate) boot: Duration,
+    pub(crate) tests: Limits,
+    /// How long tests took the last time, in seconds.
+    pub(crate) last: Arc<BTreeMap<TestName, f64>>,
+}
+
+impl Allowed {
+    /// Returns how long the test may take; with none, what comes before the first one.
+    pub(crate) fn for_test(&self, test: Option<&TestName>) -> Duration {
+        let last = test.and_then(|test| self.last.get(test)).copied();
+        limits::limit(last, &self.tests)
+    }
+}
