@@ -1,1 +1,17 @@
 //! The virtual machine: which kernel, with what in it, and how it is started.
+//!
+//! Everything on the host's side that comes before a boot. Nothing in here starts the machine: it
+//! looks, decides, refuses with a remedy, and builds what the machine is started with.
+#![expect(dead_code, reason = "what runs the machine is not wired up yet")]
+
+pub(crate) mod config;
+pub(crate) mod error;
+pub(crate) mod host;
+pub(crate) mod image;
+pub(crate) mod kernel;
+pub(crate) mod modules;
+pub(crate) mod needs;
+mod places;
+pub(crate) mod tree;
+
+pub(crate) use error::{Error, Result};
