@@ -4,10 +4,13 @@
 //! looks, decides, refuses with a remedy, and builds what the machine is started with.
 #![expect(dead_code, reason = "what runs the machine is not wired up yet")]
 
+pub(crate) mod busybox;
 pub(crate) mod config;
 pub(crate) mod error;
+pub(crate) mod fds;
 pub(crate) mod host;
 pub(crate) mod image;
+pub(crate) mod initramfs;
 pub(crate) mod kernel;
 pub(crate) mod modules;
 pub(crate) mod needs;
