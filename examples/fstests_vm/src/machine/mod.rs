@@ -4,8 +4,11 @@
 //! looks, decides, refuses with a remedy, and builds what the machine is started with.
 #![expect(dead_code, reason = "what runs the machine is not wired up yet")]
 
+pub(crate) mod accel;
 pub(crate) mod busybox;
+mod command_line;
 pub(crate) mod config;
+pub(crate) mod disk;
 pub(crate) mod error;
 pub(crate) mod fds;
 pub(crate) mod host;
@@ -15,6 +18,8 @@ pub(crate) mod kernel;
 pub(crate) mod modules;
 pub(crate) mod needs;
 mod places;
+pub(crate) mod qemu;
 pub(crate) mod tree;
+pub(crate) mod uml;
 
 pub(crate) use error::{Error, Result};
