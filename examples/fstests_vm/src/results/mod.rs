@@ -5,4 +5,7 @@
 
 #![expect(dead_code, reason = "the orchestration that calls this is not wired up yet")]
 
+pub(crate) mod console_line;
+pub(crate) mod scanner;
 pub(crate) mod test_name;
+pub(crate) mod trouble;
