@@ -5,7 +5,9 @@
 
 #![expect(dead_code, reason = "the orchestration that calls this is not wired up yet")]
 
+pub(crate) mod attempts;
 pub(crate) mod console_line;
+pub(crate) mod outcome;
 pub(crate) mod scanner;
 pub(crate) mod test_name;
 pub(crate) mod trouble;
