@@ -5,9 +5,11 @@
 
 #![expect(dead_code, reason = "the orchestration that calls this is not wired up yet")]
 
+pub(crate) mod asked_for;
 pub(crate) mod attempts;
 pub(crate) mod console_line;
 pub(crate) mod outcome;
 pub(crate) mod scanner;
 pub(crate) mod test_name;
 pub(crate) mod trouble;
+pub(crate) mod xunit;
