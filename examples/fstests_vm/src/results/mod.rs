@@ -12,4 +12,5 @@ pub(crate) mod outcome;
 pub(crate) mod scanner;
 pub(crate) mod test_name;
 pub(crate) mod trouble;
+pub(crate) mod verdict;
 pub(crate) mod xunit;
