@@ -8,8 +8,10 @@
 pub(crate) mod asked_for;
 pub(crate) mod attempts;
 pub(crate) mod console_line;
+pub(crate) mod limits;
 pub(crate) mod outcome;
 pub(crate) mod scanner;
+pub(crate) mod split;
 pub(crate) mod test_name;
 pub(crate) mod trouble;
 pub(crate) mod verdict;
