@@ -24,3 +24,48 @@ use crate::results::split::{of_share, split};
 use crate::results::test_name::TestName;
 use crate::results::xunit::Planned;
 use crate::volumes::{self, Disks, Lay, Volumes};
+
+/// A run that is over.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) results: RunResults,
+    pub(crate) dir: PathBuf,
+}
+
+/// Runs what the arguments ask for, and tells of it while it runs.
+pub(crate) fn run(args: &Args, teller: &mut Teller, stop: &Stop) -> Result<Run, Error> {
+    let began = Instant::now();
+    let started = SystemTime::now();
+    let check = CheckArgs::parse(&args.check)?;
+    let setup = Setup::prepare(args)?;
+    let asked = Asked::in_tree(&setup.fstests);
+    let dir = make_run_dir(&args.results.results)?;
+    let selection = with_excludes(&check, &args.fstests.exclude)?;
+    let last = last_times(args);
+    setup.notes().iter().for_each(|note| teller.tell(&Told::Note { text: note }));
+
+    let named = named_tests(&check, &selection, &setup.fstests);
+    let wanted = match &named {
+        Some(tests) => args.course.shards.min(u32::try_from(tests.len()).unwrap_or(u32::MAX)),
+        None => args.course.shards,
+    };
+    let volumes = take_volumes(args, wanted.max(1), teller)?;
+    let allowed = Allowed {
+        stop: stop.clone(),
+        until: args.limits.limit.map(|limit| began + setup.scaled(limit)),
+        whole: args.limits.limit.map(|limit| setup.scaled(limit)).unwrap_or_default(),
+        boot: setup.scaled(args.limits.boot_limit),
+        tests: Limits {
+            floor: FLOOR.min(args.limits.test_limit),
+            default: args.limits.test_limit,
+            scale: setup.scale(),
+        },
+        last: Arc::clone(&last),
+    };
+    let course = Course {
+        goes_on: args.course.go_on,
+        repeat: args.course.repeat,
+        retry_failed: args.course.retry_failed,
+    };
+    todo!()
+}

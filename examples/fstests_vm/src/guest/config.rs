@@ -30,7 +30,17 @@ pub(crate) struct GuestConfig {
     pub(crate) filesystem: String,
     /// The disks' serial numbers, which are their roles.
     pub(crate) roles: Vec<String>,
-    pub(crate) host_name: String,
+    /// Whether to end as soon as the kernel has come up.
+    pub(crate) purpose: Purpose,
+}
+
+/// What a machine is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To run tests.
+    Tests,
+    /// To see whether a kernel comes up at all.
+    Probe,
 }
 
 impl GuestConfig {
@@ -41,6 +51,10 @@ impl GuestConfig {
         let root = match self.root {
             Root::Host => "host",
             Root::Disk => "disk",
+        };
+        let probe = match self.purpose {
+            Purpose::Tests => "",
+            Purpose::Probe => "yes",
         };
         let mut variables: Vec<(String, OsString)> = [
             ("events", OsStr::new(self.events)),
@@ -53,7 +67,8 @@ impl GuestConfig {
             ("fstyp", self.filesystem.as_ref()),
             ("mkfs_force", force(&self.filesystem).as_ref()),
             ("roles", self.roles.join(" ").as_ref()),
-            ("host_name", self.host_name.as_ref()),
+            ("host_name", HOST_NAME.as_ref()),
+            ("probe", probe.as_ref()),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
@@ -69,6 +84,9 @@ impl GuestConfig {
         script
     }
 }
+
+/// The guest's own name, which results have in them.
+const HOST_NAME: &str = "fstests";
 
 /// Returns what makes the filesystem's mkfs take a device on which it sees another filesystem.
 fn force(filesystem: &str) -> &'static str {

@@ -24,8 +24,11 @@ fail() {
 
 read -r release </proc/sys/kernel/osrelease
 say "hello $release"
-while read -r module; do
-    insmod "/modules/$module" 2>/run-insmod || fail "the module $module cannot be loaded: $(tail -n 1 /run-insmod)"
+# Only to see whether a kernel comes up at all.
+[ -z "$probe" ] || poweroff -f
+while read -r need module; do
+    insmod "/modules/$module" 2>/insmod.err || [ "$need" = try ] ||
+        fail "the module $module cannot be loaded: $(tail -n 1 /insmod.err)"
 done </modules/order
 
 # Finds the disk of that serial number: the order of disks is nobody's promise.
@@ -104,6 +107,7 @@ mount -t tmpfs -o mode=755 tmpfs /newroot/run
 share results /newroot/results "$results" rw none || fail "the results cannot be mounted ($sharing)"
 mkdir /newroot/run/kdev
 cp /bin/busybox /job /config /newroot/run/kdev/
+[ ! -e /kernel-config ] || cp /kernel-config /newroot/run/kdev/
 # busybox finds its applets by /proc, so that goes last.
 for dir in sys dev proc; do
     mount -o move "/$dir" "/newroot/$dir"

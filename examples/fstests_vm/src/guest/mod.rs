@@ -3,7 +3,7 @@
 mod config;
 mod shell;
 
-pub(crate) use config::{GuestConfig, Root};
+pub(crate) use config::{GuestConfig, Purpose, Root};
 pub(crate) use shell::{arguments, environment};
 
 /// The first process, which makes the machine's root.
