@@ -9,6 +9,7 @@ pub(crate) mod busybox;
 mod command_line;
 pub(crate) mod config;
 pub(crate) mod disk;
+pub(crate) mod emulator;
 pub(crate) mod error;
 pub(crate) mod fds;
 pub(crate) mod host;
@@ -19,7 +20,9 @@ pub(crate) mod modules;
 pub(crate) mod needs;
 mod places;
 pub(crate) mod qemu;
+pub(crate) mod share;
 pub(crate) mod tree;
 pub(crate) mod uml;
+pub(crate) mod virtiofsd;
 
 pub(crate) use error::{Error, Result};

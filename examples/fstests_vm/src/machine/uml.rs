@@ -11,8 +11,8 @@ use super::command_line;
 use super::disk::{Backing, Disk};
 use super::{Error, Result};
 
-/// Disks that the driver has place for (`MAX_DEV` is 16, of which half are in use by their minors).
-const MAX_DISKS: usize = 8;
+/// Disks that the driver has place for: `MAX_DEV` of arch/um/drivers/ubd_kern.c.
+const MAX_DISKS: usize = 16;
 
 /// `COMMAND_LINE_SIZE` of arch/um.
 const COMMAND_LINE_SIZE: usize = 4096;

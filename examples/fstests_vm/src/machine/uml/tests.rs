@@ -77,13 +77,13 @@ fn a_path_that_is_not_utf8_is_refused() {
 }
 
 #[test]
-fn a_part_of_a_device_and_a_ninth_disk_are_refused() {
+fn a_part_of_a_device_and_a_seventeenth_disk_are_refused() {
     let mut spec = spec();
-    spec.disks = (0..8).map(|n| sample(&format!("d{n}"), "/x")).collect();
+    spec.disks = (0..16).map(|n| sample(&format!("d{n}"), "/x")).collect();
     assert!(spec.arguments().is_ok());
-    spec.disks.push(sample("d8", "/x"));
+    spec.disks.push(sample("d16", "/x"));
     let text = spec.arguments().unwrap_err().to_string();
-    assert!(text.contains("no more than 8 disks"), "{text}");
+    assert!(text.contains("no more than 16 disks"), "{text}");
     spec.disks = vec![sample("test", "/x")];
     spec.disks[0].backing = Backing::Slice {
         offset: Bytes::new(0),
