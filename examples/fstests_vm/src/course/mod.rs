@@ -7,7 +7,9 @@ mod dmesg;
 mod report;
 mod round;
 mod run;
+mod setup;
 mod shard;
 
 pub(crate) use allowed::Stop;
 pub(crate) use run::run;
+pub(crate) use shard::NoPlan;

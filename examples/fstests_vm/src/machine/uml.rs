@@ -17,12 +17,12 @@ const MAX_DISKS: usize = 16;
 /// `COMMAND_LINE_SIZE` of arch/um.
 const COMMAND_LINE_SIZE: usize = 4096;
 
-/// The console is standard output, and a panic ends the program.
+/// A panic ends the program.
 ///
 /// The kernel would make a directory with a file and a socket for its own console, and leave it there
 /// when it is killed. Nothing can be made in, or removed from, a directory that is a device.
 const BASE: &str =
-    "con=null ssl=null con0=null,fd:1 console=tty0 panic=-1 noreboot loglevel=5 uml_dir=/dev/null";
+    "con=null ssl=null console=tty0 panic=-1 noreboot loglevel=5 uml_dir=/dev/null";
 
 /// A machine that is a program. The descriptors are those of the child, which must inherit them.
 #[derive(Clone, Debug)]
@@ -32,13 +32,15 @@ pub(crate) struct UmlSpec {
     /// Words for the kernel, behind those that are always there.
     pub(crate) append: String,
     pub(crate) initramfs: RawFd,
+    /// A socket that is `/dev/tty0` in the guest: the console.
+    pub(crate) console: RawFd,
     /// A socket that is `/dev/tty1` in the guest.
     pub(crate) events: RawFd,
     pub(crate) disks: Vec<Disk>,
 }
 
 impl UmlSpec {
-    /// Returns the arguments for the kernel; its standard output will be the console.
+    /// Returns the arguments for the kernel.
     ///
     /// # Errors
     ///
@@ -47,6 +49,7 @@ impl UmlSpec {
         let mut words = vec![
             format!("mem={}M", self.memory.get().div_ceil(1 << 20)),
             format!("initrd=/proc/self/fd/{}", self.initramfs),
+            format!("con0=null,fd:{}", self.console),
             format!("con1=fd:{0},fd:{0}", self.events),
         ];
         for (number, disk) in self.disks.iter().enumerate() {

@@ -9,18 +9,19 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getpid, getppid, setpgid, setsid};
+
+use crate::machine::fds::inherit;
 
 /// A program that is a virtual machine.
 #[derive(Debug)]
@@ -59,22 +60,13 @@ impl Launch {
             .stdin(Stdio::piped())
             .stdout(self.output.try_clone()?)
             .stderr(self.output);
-        // SAFETY: only fcntl(2) is called between fork and exec, which is safe there.
-        unsafe {
-            command.pre_exec(move || numbers.iter().try_for_each(|&fd| inherit(fd)));
-        }
+        inherit(&mut command, self.fds);
         let mut keeper = command.spawn()?;
+        // And with it our copies of the descriptors.
+        drop(command);
         let leash = keeper.stdin.take();
         Ok(Kept { keeper, leash })
     }
-}
-
-/// Lets a descriptor of ours outlive exec.
-fn inherit(fd: RawFd) -> io::Result<()> {
-    // SAFETY: the descriptor is open as long as its owner is, who waits for this call.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
-    Ok(())
 }
 
 impl Kept {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -56,6 +57,15 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     /// QEMU's reason; `None` of a User-Mode Linux kernel, or if QEMU itself was killed.
     pub(crate) shutdown: Option<String>,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shutdown {
+            Some(reason) => write!(f, "QEMU says: {reason}"),
+            None => write!(f, "its program: {}", self.status),
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -18,6 +18,7 @@ fn spec() -> UmlSpec {
         memory: "96M".parse().unwrap(),
         append: String::new(),
         initramfs: 10,
+        console: 12,
         events: 11,
         disks: Vec::new(),
     }
@@ -34,7 +35,7 @@ fn a_machine_that_is_a_program_is_this_line() {
         [
             "con=null",
             "ssl=null",
-            "con0=null,fd:1",
+            "con0=null,fd:12",
             "console=tty0",
             "panic=-1",
             "noreboot",
