@@ -10,6 +10,7 @@ pub(crate) mod attempts;
 pub(crate) mod console_line;
 pub(crate) mod limits;
 pub(crate) mod outcome;
+pub(crate) mod run;
 pub(crate) mod scanner;
 pub(crate) mod split;
 pub(crate) mod test_name;
