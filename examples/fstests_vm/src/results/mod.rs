@@ -8,6 +8,7 @@
 pub(crate) mod asked_for;
 pub(crate) mod attempts;
 pub(crate) mod console_line;
+pub(crate) mod junit;
 pub(crate) mod limits;
 pub(crate) mod merge;
 pub(crate) mod outcome;
