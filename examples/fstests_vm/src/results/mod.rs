@@ -7,6 +7,7 @@
 
 pub(crate) mod asked_for;
 pub(crate) mod attempts;
+pub(crate) mod check_args;
 pub(crate) mod compare;
 pub(crate) mod console_line;
 pub(crate) mod junit;
