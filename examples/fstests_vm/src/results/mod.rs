@@ -7,9 +7,14 @@
 
 pub(crate) mod asked_for;
 pub(crate) mod attempts;
+pub(crate) mod check_args;
+pub(crate) mod compare;
 pub(crate) mod console_line;
+pub(crate) mod junit;
 pub(crate) mod limits;
+pub(crate) mod merge;
 pub(crate) mod outcome;
+pub(crate) mod run;
 pub(crate) mod scanner;
 pub(crate) mod split;
 pub(crate) mod test_name;
