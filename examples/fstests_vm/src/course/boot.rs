@@ -78,7 +78,7 @@ impl Setup {
         let not_up = loop {
             match up.vm.hear(PULSE) {
                 Heard::Said(Said::Ready) => return Ok(up),
-                Heard::Said(Said::Hello(release)) => reporter.step(&format!("booted {release}")),
+                Heard::Said(Said::Hello(release)) => reporter.booted(release),
                 Heard::Said(Said::Step(step)) => reporter.step(&step),
                 Heard::Said(Said::Fail(why)) => break NotUp::of(Cause::Host, why),
                 Heard::Console(bytes) => note_panic(&mut panic, scanner.feed(&bytes)),

@@ -5,11 +5,17 @@ use std::sync::mpsc::Sender;
 use crate::results::outcome::TestResult;
 use crate::results::test_name::TestName;
 use crate::results::trouble::Trouble;
-use crate::results::xunit::Reported;
+use crate::results::xunit::Planned;
 
 /// Something that happened in a machine.
 #[derive(Debug)]
 pub(crate) enum Report {
+    /// The kernel's release, as it says itself.
+    Booted(String),
+    /// What `check -n` says that it would run.
+    Planned(Vec<Planned>),
+    /// There will be no list of tests.
+    NoPlan,
     Step(String),
     Started(TestName),
     Ended(TestResult),
@@ -48,6 +54,22 @@ impl Reporter {
 
     pub(crate) fn note(&self, note: &str) {
         self.report(Report::Note(note.to_owned()));
+    }
+
+    pub(crate) fn booted(&self, release: String) {
+        self.report(Report::Booted(release));
+    }
+
+    pub(crate) fn planned(&self, planned: Vec<Planned>) {
+        self.report(Report::Planned(planned));
+    }
+
+    pub(crate) fn no_plan(&self) {
+        self.report(Report::NoPlan);
+    }
+
+    pub(crate) fn machine_ended(&self, how: &str) {
+        self.report(Report::MachineEnded(how.to_owned()));
     }
 
     fn report(&self, report: Report) {

@@ -28,6 +28,18 @@ pub(crate) struct Seen {
     pub(crate) end: RoundEnd,
 }
 
+impl Seen {
+    /// Makes what is seen of a round that never began.
+    pub(crate) fn nothing(end: RoundEnd) -> Self {
+        Self {
+            started: Vec::new(),
+            reported: Vec::new(),
+            troubles: Vec::new(),
+            end,
+        }
+    }
+}
+
 /// How often the clock is looked at while nothing is heard.
 const PULSE: Duration = Duration::from_millis(200);
 

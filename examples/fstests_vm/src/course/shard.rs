@@ -1,16 +1,17 @@
 //! One machine after the other, for one part of the tests.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::course::allowed::Allowed;
-use crate::course::asked::Asked;
-use crate::course::boot::{NotUp, Setup};
+use crate::course::boot::{Cause, NotUp, SHARED, Up};
 use crate::course::dmesg;
 use crate::course::report::Reporter;
 use crate::course::round::{Seen, watch};
+use crate::course::run::Common;
 use crate::guest;
 use crate::results::attempts::{Again, together};
 use crate::results::outcome::{Outcome, TestResult};
@@ -18,7 +19,7 @@ use crate::results::test_name::TestName;
 use crate::results::trouble::Trouble;
 use crate::results::verdict::{Round, RoundEnd, verdicts};
 use crate::results::xunit::{self, Planned, XunitError};
-use crate::vm::{Heard, Said, Vm};
+use crate::vm::{Heard, Said};
 use crate::volumes::Placed;
 
 /// What is done with a part of the tests.
@@ -32,15 +33,9 @@ pub(crate) struct Course {
 
 /// One part of the tests, and the machines that run it, one at a time, on the same disks.
 pub(crate) struct Shard<'a> {
-    pub(crate) setup: &'a Setup,
-    /// The directory of the whole run.
-    pub(crate) run_dir: &'a Path,
-    pub(crate) disks: &'a [Placed],
-    pub(crate) allowed: &'a Allowed,
-    pub(crate) asked: &'a Asked,
-    pub(crate) reporter: Reporter,
-    /// `check`'s arguments that do not choose tests.
-    pub(crate) behaviour: &'a [OsString],
+    common: &'a Common<'a>,
+    disks: &'a [Placed],
+    reporter: Reporter,
     machine: Option<Machine>,
     boots: u32,
     rounds: u32,
@@ -50,7 +45,7 @@ pub(crate) struct Shard<'a> {
 }
 
 struct Machine {
-    vm: Vm,
+    up: Up,
     /// What the guest and we both see.
     shared: PathBuf,
 }
@@ -80,27 +75,33 @@ pub(crate) enum NoPlan {
     Ended(String),
 }
 
+impl NoPlan {
+    /// Returns the exit status that it is worth.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotUp(not_up) => match not_up.cause {
+                Cause::Kernel => 3,
+                Cause::Host => 69,
+                Cause::Interrupted => 130,
+            },
+            Self::Refused { .. } => 2,
+            Self::Ended(_) => 3,
+            Self::Unreadable(_) | Self::Io(_) => 1,
+        }
+    }
+}
+
+/// How often the clock is looked at while nothing is heard.
+const PULSE: Duration = Duration::from_millis(200);
+
 /// How much of what `check` said an error repeats.
 const LINES_TOLD: usize = 12;
 
 impl<'a> Shard<'a> {
-    #[expect(clippy::too_many_arguments, reason = "they are what a part of a run consists of")]
-    pub(crate) fn new(
-        setup: &'a Setup,
-        run_dir: &'a Path,
-        disks: &'a [Placed],
-        allowed: &'a Allowed,
-        asked: &'a Asked,
-        behaviour: &'a [OsString],
-        reporter: Reporter,
-    ) -> Self {
+    pub(super) fn new(common: &'a Common<'a>, disks: &'a [Placed], reporter: Reporter) -> Self {
         Self {
-            setup,
-            run_dir,
+            common,
             disks,
-            allowed,
-            asked,
-            behaviour,
             reporter,
             machine: None,
             boots: 0,
@@ -111,25 +112,21 @@ impl<'a> Shard<'a> {
     }
 
     /// Boots the first machine, so that it is ready when the tests are known.
-    pub(crate) fn boot(&mut self) -> Result<(), NotUp> {
+    pub(super) fn boot(&mut self) -> Result<(), NotUp> {
         self.machine().map(drop)
     }
 
-    /// Has `check` itself say which tests these arguments choose.
-    pub(crate) fn plan(&mut self, selection: &[OsString]) -> Result<Vec<Planned>, NoPlan> {
-        let allowed = self.allowed;
-        let reporter = self.reporter.clone();
-        let arguments: Vec<OsString> = ["-n", "-R", "xunit"]
-            .map(OsString::from)
-            .into_iter()
-            .chain(self.behaviour.iter().cloned())
-            .chain(selection.iter().cloned())
-            .collect();
+    /// Has `check` itself say which tests its arguments choose.
+    pub(super) fn plan(&mut self) -> Result<Vec<Planned>, NoPlan> {
+        let (common, reporter) = (self.common, self.reporter.clone());
         let machine = self.machine()?;
+        let excluded = common.excludes.copy_to(&machine.shared)?;
+        let mut arguments = ["-n", "-R", "xunit"].map(str::to_owned).to_vec();
+        arguments.extend(common.check.for_plan(&excluded));
         let dir = machine.shared.join("plan");
         write_arguments(&dir, &arguments)?;
         reporter.step("asking `check -n` for the list of tests");
-        let code = machine.planned(allowed)?;
+        let code = machine.planned(common.allowed)?;
         let said = read_text(&dir.join("check.out"));
         let planned = match fs::read(dir.join("result.xml")) {
             Ok(xml) => xunit::planned(&xml, &said)?,
@@ -147,7 +144,7 @@ impl<'a> Shard<'a> {
     }
 
     /// Runs the tests, as often as the course says, and ends the machine.
-    pub(crate) fn run(mut self, tests: &[TestName], course: Course) -> Done {
+    pub(super) fn run(mut self, tests: &[TestName], course: Course) -> Done {
         let mut done = Done::default();
         if !tests.is_empty() {
             if let Err(not_up) = self.course(tests, course, &mut done.results) {
@@ -229,17 +226,13 @@ impl<'a> Shard<'a> {
     fn round(&mut self, tests: &[TestName]) -> Result<(Vec<TestResult>, RoundEnd), NotUp> {
         self.rounds += 1;
         let name = format!("round-{}", self.rounds);
-        let (allowed, asked, reporter) = (self.allowed, self.asked, self.reporter.clone());
-        let arguments: Vec<OsString> = ["-R", "xunit"]
-            .map(OsString::from)
-            .into_iter()
-            .chain(self.behaviour.iter().cloned())
-            .chain(tests.iter().map(|name| OsString::from(name.as_str())))
-            .collect();
+        let (common, reporter) = (self.common, self.reporter.clone());
+        let mut arguments = ["-R", "xunit"].map(str::to_owned).to_vec();
+        arguments.extend(common.check.for_round(tests));
         let machine = self.machine()?;
         let dir = machine.shared.join(&name);
         let seen = match write_arguments(&dir, &arguments) {
-            Ok(()) => watch(&mut machine.vm, &dir, allowed, asked, &reporter),
+            Ok(()) => watch(&mut machine.up.vm, &dir, common.allowed, common.asked, &reporter),
             Err(err) => Seen::nothing(RoundEnd::Died {
                 why: format!("cannot write {}: {err}", dir.display()),
             }),
@@ -255,7 +248,7 @@ impl<'a> Shard<'a> {
             reported: &seen.reported,
             started: &seen.started,
             troubles: &seen.troubles,
-            asked_for: &|name| asked.by(name),
+            asked_for: &|name| common.asked.by(name),
             end: seen.end.clone(),
         });
         // What `check` reported was told as it came.
@@ -266,7 +259,7 @@ impl<'a> Shard<'a> {
             .for_each(|result| reporter.ended(result.clone()));
         let outside = seen.troubles.iter().filter(|(during, _)| during.is_none());
         self.outside.extend(outside.map(|(_, trouble)| trouble.clone()));
-        if let Err(err) = dmesg::keep(&shared, self.run_dir, &dir, &mut results) {
+        if let Err(err) = dmesg::keep(&shared, common.dir, &dir, &mut results) {
             reporter.note(&format!("the kernel's messages of each test cannot be kept: {err}"));
         }
         Ok((results, seen.end))
@@ -278,63 +271,60 @@ impl<'a> Shard<'a> {
             None => {
                 self.boots += 1;
                 let number = self.reporter.shard;
-                let dir = self.run_dir.join(match self.boots {
+                let common = self.common;
+                let dir = common.dir.join(match self.boots {
                     1 => format!("vm{number}"),
                     boots => format!("vm{number}.{boots}"),
                 });
-                let vm = self.setup.boot(&dir, self.disks, self.allowed, &self.reporter)?;
-                let shared = dir.join("guest");
-                Machine { vm, shared }
+                let up = common.setup.boot(&dir, self.disks, common.allowed, &self.reporter)?;
+                Machine {
+                    up,
+                    shared: dir.join(SHARED),
+                }
             }
         };
         Ok(self.machine.insert(machine))
     }
 
-    /// Waits for a machine that ends or was ended, and says how that was.
+    /// Ends the machine, and says why and how.
     fn end_machine(&mut self, why: &RoundEnd) {
-        let Some(mut machine) = self.machine.take() else { return };
-        machine.vm.stop();
-        let qemu = match machine.vm.wait() {
-            Ok(ended) => ended.told(),
-            Err(err) => format!("how it ended cannot be known: {err}"),
-        };
+        let Some(machine) = self.machine.take() else { return };
         let why = match why {
-            RoundEnd::Finished { .. } => "it was not needed any more".to_owned(),
-            RoundEnd::Crashed { why } | RoundEnd::Died { why } => why.clone(),
-            RoundEnd::Hung { .. } => "a test exceeded its limit".to_owned(),
-            RoundEnd::OutOfTime { .. } => "the run exceeded its limit".to_owned(),
-            RoundEnd::Interrupted => "interrupted".to_owned(),
+            RoundEnd::Finished { .. } => "it was not needed any more",
+            RoundEnd::Crashed { why } | RoundEnd::Died { why } => why,
+            RoundEnd::Hung { .. } => "a test exceeded its limit",
+            RoundEnd::OutOfTime { .. } => "the run exceeded its limit",
+            RoundEnd::Interrupted => "interrupted",
         };
-        self.reporter.machine_ended(&format!("{why} ({qemu})"));
+        let how = machine.up.end();
+        self.reporter.machine_ended(&format!("{why} ({how})"));
     }
 
     /// Lets the guest end by itself, for a while.
     fn power_off(&mut self) {
         let Some(mut machine) = self.machine.take() else { return };
-        let until = std::time::Instant::now() + self.allowed.boot;
-        let mut asked = machine.vm.tell("end").is_ok();
-        while asked && std::time::Instant::now() < until && !self.allowed.stop.is_asked_for() {
-            asked = !matches!(machine.vm.hear(std::time::Duration::from_millis(200)), Heard::Gone);
+        let allowed = self.common.allowed;
+        let until = Instant::now() + allowed.boot;
+        let mut ends = machine.up.vm.tell("end").is_ok();
+        while ends && Instant::now() < until && !allowed.stop.is_asked_for() {
+            ends = !matches!(machine.up.vm.hear(PULSE), Heard::Gone);
         }
-        machine.vm.stop();
-        if let Err(err) = machine.vm.wait() {
-            self.reporter.note(&format!("how the machine ended cannot be known: {err}"));
-        }
+        machine.up.end();
     }
 }
 
 impl Machine {
     /// Waits for the end of `check -n`.
     fn planned(&mut self, allowed: &Allowed) -> Result<i32, NoPlan> {
-        self.vm.tell("plan")?;
-        let until = std::time::Instant::now() + allowed.for_test(None);
+        self.up.vm.tell("plan")?;
+        let until = Instant::now() + allowed.for_test(None);
         loop {
-            match self.vm.hear(std::time::Duration::from_millis(200)) {
+            match self.up.vm.hear(PULSE) {
                 Heard::Said(Said::Planned(code)) => return Ok(code),
                 Heard::Said(Said::Fail(why)) => return Err(NoPlan::Ended(why)),
                 Heard::Gone => return Err(NoPlan::Ended("without a word".to_owned())),
                 _ if allowed.stop.is_asked_for() => return Err(NoPlan::Ended("interrupted".to_owned())),
-                _ if std::time::Instant::now() > until => {
+                _ if Instant::now() > until => {
                     return Err(NoPlan::Ended("it took longer than a test may".to_owned()));
                 }
                 _ => {}
@@ -343,9 +333,9 @@ impl Machine {
     }
 }
 
-fn write_arguments(dir: &Path, arguments: &[OsString]) -> io::Result<()> {
+fn write_arguments(dir: &Path, arguments: &[String]) -> io::Result<()> {
     fs::create_dir_all(dir)?;
-    let script = guest::arguments(arguments.iter().map(OsString::as_os_str).map(OsStr::new));
+    let script = guest::arguments(arguments.iter().map(OsStr::new));
     fs::write(dir.join("arguments"), script)
 }
 
