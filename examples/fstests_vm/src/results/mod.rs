@@ -18,6 +18,7 @@ pub(crate) mod run;
 pub(crate) mod scanner;
 pub(crate) mod split;
 pub(crate) mod summary;
+pub(crate) mod tell;
 pub(crate) mod test_name;
 pub(crate) mod trouble;
 pub(crate) mod verdict;
