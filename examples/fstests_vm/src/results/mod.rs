@@ -1,7 +1,7 @@
 //! What came of the tests, and how it is told.
 //!
 //! Nothing here touches a machine: texts come in (the console, `check`'s reports), verdicts, files and lines go
-//! out.
+//! out. Text → [`scanner`], [`xunit`] → [`verdict`] → [`run`] → [`junit`], [`summary`], [`compare`].
 
 #![expect(dead_code, reason = "the orchestration that calls this is not wired up yet")]
 
@@ -17,6 +17,8 @@ pub(crate) mod outcome;
 pub(crate) mod run;
 pub(crate) mod scanner;
 pub(crate) mod split;
+pub(crate) mod summary;
+pub(crate) mod tell;
 pub(crate) mod test_name;
 pub(crate) mod trouble;
 pub(crate) mod verdict;

@@ -180,6 +180,19 @@ pub(crate) fn planned(result_xml: &[u8], stdout: &str) -> Result<Vec<Planned>, X
     Ok(plan)
 }
 
+/// Returns the words that `check`'s output calls no test, in order.
+///
+/// `check -n` drops a test that is in no list (`generic/01 - unknown test, ignored`) and goes on; a run of `check`
+/// reports one whose script is gone (`- no such test?`) as passed. Neither may go unseen.
+pub(crate) fn unknown(stdout: &str) -> Vec<String> {
+    let word_of = |line: &str| {
+        let (word, said) = line.split_once(" - ")?;
+        let is_unknown = said.starts_with("unknown test, ignored") || said.starts_with("no such test?");
+        is_unknown.then(|| word.trim().to_owned())
+    };
+    stdout.lines().filter_map(word_of).collect()
+}
+
 /// Drops what XML forbids and encodes the messages of failures.
 fn mended(text: &str) -> String {
     let legal =

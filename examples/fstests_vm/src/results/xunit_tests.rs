@@ -1,6 +1,6 @@
 use rstest::rstest;
 
-use super::{Planned, Status, XunitError, planned, read};
+use super::{Planned, Status, XunitError, planned, read, unknown};
 
 // Written by `check` of fstests v2026.01.05 on tmpfs, with two tests added that fail; only the paths are changed.
 const RESULT: &[u8] = include_bytes!("samples/result.xml");
@@ -158,4 +158,12 @@ fn a_plan_of_nothing_is_an_error_that_says_why() {
         said,
         "`check -n` plans no test: Group \"nosuch\" is empty or not defined? (see which groups and tests were asked for)"
     );
+}
+
+#[test]
+fn what_check_does_not_know_is_found_in_its_output() {
+    let out = "generic/01 - unknown test, ignored\nnosuch - unknown test, ignored\ngeneric/001         2s\n\
+               generic/002         - output mismatch (see /r)\ngeneric/999         - no such test?\n";
+    assert_eq!(unknown(out), ["generic/01", "nosuch", "generic/999"]);
+    assert_eq!(unknown(PLANNED_OUT), Vec::<String>::new());
 }
