@@ -12,6 +12,8 @@ pub(crate) mod disk;
 pub(crate) mod emulator;
 pub(crate) mod error;
 pub(crate) mod fds;
+pub(crate) mod filesystem;
+pub(crate) mod fstests;
 pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod initramfs;
