@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Parser, ValueEnum};
 use kdev_volumes::Bytes;
 
-use crate::results::Share;
+use crate::results::split::Share;
 
 /// Runs fstests in a virtual machine, on volumes of its own.
 ///
@@ -41,7 +41,7 @@ pub(crate) struct Args {
 
     /// Arguments for fstests' `check`
     #[arg(last = true, value_name = "CHECK-ARGUMENTS")]
-    pub(crate) check: Vec<OsString>,
+    pub(crate) check: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::course::NoPlan;
 use crate::machine;
-use crate::results::check_args::BadCheckArgs;
+use crate::results::check_args::CheckArgsError;
+use crate::results::junit::JunitError;
 use crate::results::merge::MergeError;
 use crate::results::run::RunError;
 
@@ -16,11 +17,15 @@ pub(crate) enum Error {
     #[error("cannot take volumes")]
     Volumes(#[source] kdev_volumes::Error),
     #[error(transparent)]
-    CheckArgs(#[from] BadCheckArgs),
+    CheckArgs(#[from] CheckArgsError),
     #[error("there is nothing to run")]
     NoPlan(#[from] NoPlan),
     #[error(transparent)]
     Results(#[from] RunError),
+    #[error(transparent)]
+    Junit(#[from] JunitError),
+    #[error("cannot listen to signals")]
+    Signals(#[source] io::Error),
     #[error(transparent)]
     Merge(#[from] MergeError),
     #[error("cannot {doing} `{}`", path.display())]
@@ -42,7 +47,7 @@ impl Error {
             Self::Machine(err) if err.is_usage() => 2,
             Self::Machine(_) | Self::Volumes(_) => 69,
             Self::NoPlan(err) => err.exit_code(),
-            Self::Results(_) | Self::Io { .. } => 1,
+            Self::Results(_) | Self::Junit(_) | Self::Signals(_) | Self::Io { .. } => 1,
         }
     }
 

@@ -4,9 +4,12 @@ use std::thread;
 
 use kdev_volumes::{Bytes, Error, Pool, Result, Session, Spec, VolumeSpec};
 
+use crate::args::VolumeArgs;
+use crate::course::Telling;
+
 /// Which disks a machine gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disks {
+enum Disks {
     /// fstests' seven: a test device, a pool of five and one for log-writes.
     Seven,
     /// A test device and a scratch device.
@@ -15,7 +18,7 @@ pub(crate) enum Disks {
 
 /// How disks lie on volumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lay {
+enum Lay {
     /// Each disk is a volume.
     Apart,
     /// All of them are slices of one volume, which costs one volume's time to make.
@@ -52,7 +55,7 @@ impl Disks {
 
 /// Returns the pool that is asked for by name, or by the environment; else what this user can have
 /// without one.
-pub(crate) fn pool(name: Option<&str>) -> Result<Pool> {
+fn pool(name: Option<&str>) -> Result<Pool> {
     let is_named = env::var_os("KERNELDEV_DEVICE_POOL").is_some_and(|name| !name.is_empty());
     match name {
         Some(name) => Pool::named(name),
@@ -62,9 +65,28 @@ pub(crate) fn pool(name: Option<&str>) -> Result<Pool> {
     }
 }
 
+/// Takes the volumes of so many machines, or of as many as the pool has room for, which is at least one.
+pub(crate) fn take(args: &VolumeArgs, machines: usize, telling: &mut Telling) -> Result<(Pool, Vec<Volumes>)> {
+    let pool = pool(args.pool.as_deref())?;
+    let disks = if args.scratch { Disks::Scratch } else { Disks::Seven };
+    let lay = if args.sliced { Lay::Sliced } else { Lay::Apart };
+    let mut taken = Vec::new();
+    while taken.len() < machines {
+        match Volumes::take(&pool, disks, lay, args.size) {
+            Ok(volumes) => taken.push(volumes),
+            Err(err @ Error::NoSpace { .. }) if !taken.is_empty() => {
+                telling.note(&format!("{} of {machines} machines: {}", taken.len(), err.chain()));
+                break;
+            }
+            Err(err) => return Err(err),
+        }
+    }
+    Ok((pool, taken))
+}
+
 impl Volumes {
     /// Takes the volumes of one machine from the pool.
-    pub(crate) fn take(pool: &Pool, disks: Disks, lay: Lay, size: Bytes) -> Result<Self> {
+    fn take(pool: &Pool, disks: Disks, lay: Lay, size: Bytes) -> Result<Self> {
         let spec = disks.spec(size)?;
         match lay {
             Lay::Apart => {

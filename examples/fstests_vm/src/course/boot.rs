@@ -23,6 +23,7 @@ use crate::machine::emulator::Emulator;
 use crate::machine::share::Sharing;
 use crate::machine::virtiofsd::Cache;
 use crate::machine::uml::{UmlSpec, memory_directory};
+use crate::results::run::RunEnd;
 use crate::results::scanner::{Event, Scanner};
 use crate::vm::{Heard, Launch, Lines, Said, Vm};
 use crate::volumes::Placed;
@@ -140,7 +141,7 @@ impl Setup {
         purpose: Purpose,
     ) -> Result<Up, NotUp> {
         let mut daemons = Vec::new();
-        let start = || -> io::Result<Vm> {
+        let mut start = || -> io::Result<Vm> {
             let shared = dir.join(SHARED);
             fs::create_dir_all(&shared)?;
             fs::write(shared.join("environment"), guest::environment(&self.environment))?;
@@ -305,6 +306,16 @@ impl Up {
 }
 
 impl NotUp {
+    /// Returns what it means for a run.
+    pub(crate) fn as_end(&self) -> RunEnd {
+        let why = self.to_string();
+        match self.cause {
+            Cause::Kernel => RunEnd::Crashed { why },
+            Cause::Host => RunEnd::Failed { why },
+            Cause::Interrupted => RunEnd::Interrupted,
+        }
+    }
+
     fn of(cause: Cause, why: String) -> Self {
         Self { why, cause }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::results::console_line;
 use crate::results::outcome::TestResult;
+use crate::results::scanner::marker;
 use crate::results::test_name::TestName;
 
 /// Writes the kernel's messages of each test of a round to a file of its own, and notes in each result
@@ -83,7 +84,7 @@ fn split(lines: &[String]) -> BTreeMap<TestName, Vec<String>> {
     let mut by_test: BTreeMap<TestName, Vec<String>> = BTreeMap::new();
     let mut current: Option<TestName> = None;
     for line in lines {
-        if let Some(name) = console_line::marker(&console_line::message(line)) {
+        if let Some(name) = marker(&console_line::message(line)) {
             current = Some(name);
         }
         if let Some(name) = &current {

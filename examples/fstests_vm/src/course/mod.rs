@@ -4,12 +4,17 @@ mod allowed;
 mod asked;
 mod boot;
 mod dmesg;
+mod plan;
 mod report;
 mod round;
 mod run;
+mod run_dir;
 mod setup;
 mod shard;
+mod telling;
 
 pub(crate) use allowed::Stop;
-pub(crate) use run::run;
+pub(crate) use run::{Over, run};
+pub(crate) use run_dir::{make_latest, make_run_dir};
 pub(crate) use shard::NoPlan;
+pub(crate) use telling::Telling;

@@ -1,9 +1,8 @@
 //! A whole run: the volumes, the machines, the plan, and what is made of it all.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,15 +14,14 @@ use crate::course::report::{Report, Reporter};
 use crate::course::run_dir::{last_times, make_run_dir};
 use crate::course::setup::Setup;
 use crate::course::shard::{Course, Done, NoPlan, Shard};
+use crate::course::telling::Telling;
 use crate::error::Error;
 use crate::results::check_args::CheckArgs;
 use crate::results::limits::Limits;
 use crate::results::outcome::TestResult;
 use crate::results::split::split;
 use crate::results::test_name::TestName;
-use crate::results::verdict::RoundEnd;
-use crate::tell::Teller;
-use crate::volumes::Volumes;
+use crate::volumes::{self, Volumes};
 
 /// A run that is over, with the volumes that it had.
 #[derive(Debug)]
@@ -32,6 +30,8 @@ pub(crate) struct Over {
     pub(crate) dir: PathBuf,
     pub(crate) started: SystemTime,
     pub(crate) took: Duration,
+    pub(crate) pool: String,
+    /// Each machine's.
     pub(crate) volumes: Vec<Volumes>,
     pub(crate) tests: Vec<TestResult>,
     pub(crate) shards: Vec<Done>,
@@ -43,12 +43,12 @@ pub(crate) struct Over {
 const FLOOR: Duration = Duration::from_secs(60);
 
 /// Runs what the arguments ask for, and tells of it while it runs.
-pub(crate) fn run(args: &Args, check: &CheckArgs, teller: &mut Teller, stop: &Stop) -> Result<Over, Error> {
+pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &Stop) -> Result<Over, Error> {
     let began = Instant::now();
     let started = SystemTime::now();
     let excludes = Excludes::read(check, &args.fstests.exclude)?;
     let setup = Setup::prepare(args)?;
-    setup.notes().iter().for_each(|note| teller.note(note));
+    setup.notes().iter().for_each(|note| telling.note(note));
     let asked = Asked::in_tree(&setup.fstests);
     let dir = make_run_dir(&args.results.results, started)?;
     let plan = Plan::from_arguments(check, &excludes, &setup.fstests, args.course.shard);
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, teller: &mut Teller, stop: &St
         Plan::Known(tests) => tests.len().clamp(1, args.course.shards as usize),
         Plan::AskCheck(_) => args.course.shards as usize,
     };
-    let volumes = Volumes::take_for(&args.volumes, shards, teller)?;
+    let (pool, volumes) = volumes::take(&args.volumes, shards, telling).map_err(Error::Volumes)?;
     let allowed = Allowed {
         stop: stop.clone(),
         until: args.limits.limit.map(|limit| began + setup.scaled(limit)),
@@ -67,23 +67,28 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, teller: &mut Teller, stop: &St
             default: args.limits.test_limit,
             scale: setup.scale(),
         },
-        last: Arc::new(last_times(&args.results.results, &dir, &setup)),
+        last: Arc::new(last_times(&args.results.results, &setup)),
     };
     let course = Course {
         goes_on: args.course.go_on,
         repeat: args.course.repeat,
         retry_failed: args.course.retry_failed,
     };
-    teller.started(&setup, &dir, volumes.len());
+    telling.of_machines(&setup.kernel.release, &setup.in_words(), volumes.len());
     let common = Common { setup: &setup, dir: &dir, asked: &asked, allowed: &allowed, check, excludes: &excludes };
-    let (shards, release) = common.run(&volumes, &plan, course, teller)?;
-    let mut tests = Vec::new();
-    let mut over = Over { dir, started, took: began.elapsed(), volumes, tests: Vec::new(), shards, release, setup };
-    for shard in &mut over.shards {
-        tests.append(&mut shard.results);
-    }
-    over.tests = tests;
-    Ok(over)
+    let (mut shards, release) = common.run(&volumes, &plan, course, telling)?;
+    let tests = shards.iter_mut().flat_map(|shard| std::mem::take(&mut shard.results)).collect();
+    Ok(Over {
+        took: began.elapsed(),
+        pool: pool.name().to_owned(),
+        setup,
+        dir,
+        started,
+        volumes,
+        tests,
+        shards,
+        release,
+    })
 }
 
 /// What all parts of a run have in common.
@@ -107,7 +112,7 @@ impl Common<'_> {
         volumes: &[Volumes],
         plan: &Plan,
         course: Course,
-        teller: &mut Teller,
+        telling: &mut Telling,
     ) -> Result<(Vec<Done>, Option<String>), Error> {
         let (to_us, from_shards) = mpsc::channel::<FromShard>();
         thread::scope(|scope| {
@@ -123,18 +128,18 @@ impl Common<'_> {
             // What comes ends when the last machine's thread does.
             drop(to_us);
             if let Plan::Known(tests) = plan {
-                self.hand_out(tests, &mut work, teller);
+                self.hand_out(tests, &mut work, telling);
             }
             let mut release = None;
-            for (shard, report) in from_shards {
+            while let Some((shard, report)) = next(&from_shards, telling) {
                 match report {
                     Report::Planned(planned) => {
-                        self.hand_out(&plan.of_planned(planned), &mut work, teller);
+                        self.hand_out(&plan.of_planned(&planned), &mut work, telling);
                     }
                     // Nobody waits for tests that will never be known.
                     Report::NoPlan => work.clear(),
                     Report::Booted(kernel) => release = Some(kernel),
-                    report => teller.report(shard, report),
+                    report => telling.report(shard, &report),
                 }
             }
             let done = threads.into_iter().map(|thread| match thread.join() {
@@ -146,8 +151,8 @@ impl Common<'_> {
     }
 
     /// Gives each machine its part of the tests.
-    fn hand_out(&self, tests: &[TestName], work: &mut Vec<Sender<Vec<TestName>>>, teller: &mut Teller) {
-        teller.planned(tests, &self.allowed.last);
+    fn hand_out(&self, tests: &[TestName], work: &mut Vec<Sender<Vec<TestName>>>, telling: &mut Telling) {
+        telling.planned(tests, &self.allowed.last);
         let parts = split(tests, work.len(), &|name| self.allowed.last.get(name).copied());
         for (part, work) in parts.into_iter().zip(work.drain(..)) {
             // A machine that did not come up says so itself.
@@ -179,6 +184,20 @@ impl Common<'_> {
         match tests.recv() {
             Ok(tests) => Ok(shard.run(&tests, course)),
             Err(_) => Ok(shard.run(&[], course)),
+        }
+    }
+}
+
+/// Waits for what is reported next, and keeps what is shown up to date meanwhile; `None` after the last.
+fn next(from_shards: &Receiver<FromShard>, telling: &Telling) -> Option<FromShard> {
+    loop {
+        match telling.tick() {
+            None => return from_shards.recv().ok(),
+            Some(pause) => match from_shards.recv_timeout(pause) {
+                Ok(report) => return Some(report),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            },
         }
     }
 }

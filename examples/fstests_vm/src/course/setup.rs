@@ -14,13 +14,16 @@ use crate::guest::{APPLETS, GuestConfig, INIT, JOB, Purpose, Root};
 use crate::machine::accel::{self, Accel, Obstacle};
 use crate::machine::busybox::Busybox;
 use crate::machine::emulator::Emulator;
+use crate::machine::host;
 use crate::machine::initramfs::{self, File};
 use crate::machine::kernel::{Flavour, Kernel};
 use crate::machine::modules::{Closure, Features};
 use crate::machine::needs::{self, Need};
 use crate::machine::share::{self, Means, Sharing};
 use crate::machine::virtiofsd::Daemon;
-use crate::machine::{self, fstests};
+use crate::machine::fstests::Fstests;
+use crate::machine::{self, filesystem};
+use crate::results::run::MachineKind;
 use crate::volumes::Placed;
 
 /// What all machines of a run have in common.
@@ -68,9 +71,10 @@ impl Setup {
             });
         };
         let kernel = Kernel::find(kernel, args.machine.modules.as_deref())?;
-        let tree = fstests::Tree::find(tree)?;
+        let tree = Fstests::find(tree)?;
         let filesystem = args.fstests.fs.clone();
-        fstests::check_mkfs(&filesystem, args.volumes.size)?;
+        filesystem::mkfs_for(&filesystem)?;
+        filesystem::check_size("test", args.volumes.size, &filesystem)?;
         let mut notes = Vec::new();
         let features = Features::of(&kernel)?;
         let (emulator, sharing, mut wanted) = match kernel.flavour {
@@ -97,7 +101,7 @@ impl Setup {
         };
         let rootfs = args.machine.rootfs.as_deref().map(canonical).transpose()?;
         if let Some(image) = &rootfs {
-            wanted.push(Need::filesystem(&fstests::filesystem_of(image)?));
+            wanted.push(Need::filesystem(&filesystem_of(image)?));
         }
         let closure = features.closure(&wanted)?;
         if !closure.unchecked.is_empty() {
@@ -241,13 +245,64 @@ impl Setup {
         initramfs::pack(INIT, &self.busybox, &self.closure.modules, &files)
     }
 
-    pub(crate) fn sharing_name(&self) -> &'static str {
+    /// Returns what the machines are called.
+    pub(crate) fn in_words(&self) -> String {
+        match (&self.emulator, self.accel) {
+            (Some(emulator), Some(accel)) => format!(
+                "QEMU {} with {}, root by {}",
+                emulator.version,
+                accel_name(accel).to_uppercase(),
+                self.root_name()
+            ),
+            _ => "User-Mode Linux".to_owned(),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> MachineKind {
+        match self.kernel.flavour {
+            Flavour::Bzimage => MachineKind::Qemu,
+            Flavour::Uml => MachineKind::Uml,
+        }
+    }
+
+    /// Returns what runs QEMU's guest.
+    pub(crate) fn accelerator(&self) -> Option<String> {
+        self.accel.map(|accel| accel_name(accel).to_owned())
+    }
+
+    /// Returns where the guest has its root from.
+    pub(crate) fn root_name(&self) -> &'static str {
+        match self.rootfs {
+            Some(_) => "an image",
+            None => self.sharing_name(),
+        }
+    }
+
+    fn sharing_name(&self) -> &'static str {
         match self.sharing {
             Sharing::Virtiofs(_) => "virtiofs",
             Sharing::NineP => "9p",
             Sharing::Hostfs => "hostfs",
         }
     }
+}
+
+fn accel_name(accel: Accel) -> &'static str {
+    match accel {
+        Accel::Kvm => "kvm",
+        Accel::Tcg => "tcg",
+    }
+}
+
+/// Asks libblkid, which mount(8) in the guest will ask too.
+fn filesystem_of(image: &Path) -> Result<String, Error> {
+    let blkid = host::which("blkid").ok_or_else(|| machine::Error::Program {
+        program: "blkid".to_owned(),
+        remedy: "apt-get install util-linux".to_owned(),
+    })?;
+    let arguments = ["-p".as_ref(), "-o".as_ref(), "value".as_ref(), "-s".as_ref(), "TYPE".as_ref(), image.as_os_str()];
+    let said = host::ask(&blkid, &arguments)?;
+    Ok(String::from_utf8_lossy(&said).trim().to_owned())
 }
 
 fn wish(share: ShareArg) -> share::Wish {

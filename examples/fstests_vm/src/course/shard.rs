@@ -148,10 +148,11 @@ impl<'a> Shard<'a> {
         let mut done = Done::default();
         if !tests.is_empty() {
             if let Err(not_up) = self.course(tests, course, &mut done.results) {
-                for name in tests.iter().filter(|name| !is_in(&done.results, name)) {
-                    let never = TestResult::new(name.clone(), Outcome::NeverStarted);
-                    done.results.push(never.because(not_up.to_string()));
-                }
+                let missing: Vec<&TestName> = tests.iter().filter(|name| !is_in(&done.results, name)).collect();
+                let never = missing.into_iter().map(|name| {
+                    TestResult::new(name.clone(), Outcome::NeverStarted).because(not_up.to_string())
+                });
+                done.results.extend(never);
                 done.not_up = Some(not_up);
             }
         }

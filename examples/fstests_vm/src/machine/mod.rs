@@ -2,7 +2,6 @@
 //!
 //! Everything on the host's side that comes before a boot. Nothing in here starts the machine: it
 //! looks, decides, refuses with a remedy, and builds what the machine is started with.
-#![expect(dead_code, reason = "what runs the machine is not wired up yet")]
 
 pub(crate) mod accel;
 pub(crate) mod busybox;

@@ -8,4 +8,4 @@ mod vm;
 
 pub(crate) use keeper::{Launch, keep_if_asked};
 pub(crate) use said::Said;
-pub(crate) use vm::{Ended, Heard, Lines, Vm};
+pub(crate) use vm::{Heard, Lines, Vm};
