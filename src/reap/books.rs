@@ -146,6 +146,7 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
         let found = off_record::images(state, &records, &mut owners);
         survey.entries.extend(found);
     }
+    survey.hear_the_last_word(&state.snapshot()?);
     survey.leases = owners.into_free_leases();
     Ok(survey)
 }
@@ -176,6 +177,24 @@ impl Survey {
             }
         }
         lvs
+    }
+
+    /// Who died, or ended, since the records were read may have written there that its volumes are kept. Its
+    /// lease is ours by now, so that nothing is written after this.
+    fn hear_the_last_word(&mut self, records: &Records) {
+        let records: BTreeMap<&str, &Record> = records
+            .iter()
+            .map(|record| (record.lv_name.as_str(), record))
+            .collect();
+        for entry in &mut self.entries {
+            let Some(&record) = records.get(entry.lv_name.as_str()) else {
+                continue;
+            };
+            if record.is_kept() && entry.verdict != Verdict::Alive {
+                entry.verdict = Verdict::Kept;
+            }
+            entry.record = Some(record.clone());
+        }
     }
 
     /// Puts together what a record and the LV of its name say.

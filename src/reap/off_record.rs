@@ -58,12 +58,16 @@ pub(super) fn images(state: &State, records: &Records, owners: &mut Owners<'_>) 
     let lost = lost_sessions(state, records).into_iter();
     let tagged = |session: SessionId| {
         let tag = Lease::tag(state.dir(), &session)?;
+        // Before the look: an owner that marks its image as kept between the two, and ends, would else have
+        // let go of one without a mark.
+        owners.liveness(&tag);
         // What cannot be seen keeps its lease, by which it is found as soon as it can.
         let found = images_of(state, &session).ok()?;
         Some(found.into_iter().map(move |image| (image, tag.clone())))
     };
-    lost.filter_map(tagged)
-        .flatten()
+    let found: Vec<(Found, OwnerTag)> = lost.filter_map(tagged).flatten().collect();
+    found
+        .into_iter()
         .map(|(found, tag)| image(found, tag, owners))
         .collect()
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
 
 use crate::keep::{kept_of_that_age_go, oldest_kept_go};
 use crate::scene::{Say, Scene};
@@ -118,4 +119,24 @@ fn kept_images_of_that_age_go() {
 #[test]
 fn only_so_many_sessions_of_images_stay_and_the_oldest_go() {
     oldest_kept_go(&Scene::images());
+}
+
+/// Each that starts looks for the dead, and may have read the records before another has kept its image and
+/// ended.
+#[test]
+fn of_many_that_keep_at_once_and_end_each_is_kept() {
+    let scene = Scene::images();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..15 {
+                    let said = scene.child("fails").env("KDEV_KEEP", "failed").say();
+                    assert!(!said.err.contains("removed"), "{}", said.err);
+                }
+            });
+        }
+    });
+    assert_eq!((scene.image_names().len(), scene.records().len()), (120, 120));
+    scene.kdev(&["pool", "cleanup", "--kept"]).good();
+    scene.assert_no_trace();
 }
