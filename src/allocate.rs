@@ -24,7 +24,7 @@ impl Pool {
     /// Makes the volumes of one session, all of them or none.
     ///
     /// Sizes are rounded up: to whole extents of the VG (4 MiB unless it was made otherwise), to
-    /// 4 KiB for loop devices. If the pool is full, what dead processes left in it is removed first, and
+    /// 4 KiB for loop devices and images. If the pool is full, what dead processes left in it is removed first, and
     /// what others are removing is waited for. Filesystems that the spec wants are made. `KDEV_KEEP` and
     /// `KDEV_KEEP_MAX` are read here and hold for the session. The first session of a process starts its
     /// watchdog.
@@ -100,7 +100,7 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
         .collect();
     let kept = request.keep.if_it_dies();
     let made = backend
-        .make(&wanted, &tag, &lease, kept.is_some())
+        .make(&mut wanted, &tag, &lease, kept.is_some())
         .and_then(|made| {
             let made = in_order(made, &wanted)?;
             for (wanted, made) in wanted.iter_mut().zip(&made) {
@@ -173,7 +173,7 @@ fn claim(
         let mut lease = None;
         let mut new_records = Vec::new();
         let written = state.update(|records| {
-            lease = Lease::take(state.dir(), &tag)?;
+            lease = Lease::take(state.dir(), &tag, backend.directory())?;
             if lease.is_none() {
                 return Ok(());
             }
@@ -189,7 +189,11 @@ fn claim(
             new_records = spec
                 .volumes()
                 .iter()
-                .map(|volume| new.record(tag.session.lv_name(pool.lv_prefix(), volume.name()), volume))
+                .map(|volume| {
+                    let lv_name = tag.session.lv_name(pool.lv_prefix(), volume.name());
+                    let lv_path = backend.path_of(&lv_name);
+                    new.record(lv_name, lv_path, volume)
+                })
                 .collect();
             records.extend(new_records.iter().cloned());
             Ok(())

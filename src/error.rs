@@ -194,7 +194,9 @@ pub enum Error {
     },
 
     /// The user may not do that.
-    #[error("{doing} needs root (run it as root, for example `sudo -E cargo nextest run`)")]
+    #[error(
+        "{doing} needs root (run it as root, for example `sudo -E cargo nextest run`; where files will do, KERNELDEV_DEVICE_POOL=images gives image files without any rights)"
+    )]
     NotRoot {
         /// What was to be done.
         doing: &'static str,
@@ -237,7 +239,7 @@ pub enum Error {
 
     /// There is no device-mapper in this kernel.
     #[error(
-        "this kernel has no device-mapper, so LVM cannot be used (`modprobe dm-mod`, or unset KERNELDEV_DEVICE_POOL to use loop devices)"
+        "this kernel has no device-mapper, so LVM cannot be used (`modprobe dm-mod`, or unset KERNELDEV_DEVICE_POOL to use loop devices, or set it to `images` to use files)"
     )]
     NoDeviceMapper,
 
@@ -288,7 +290,7 @@ pub enum Error {
 
     /// Nothing bounds how many tests fit at once.
     #[error(
-        "loop devices over sparse files have no bound that could be written down (name a pool with `--pool` or KERNELDEV_DEVICE_POOL, or the room of one with `--room`)"
+        "loop devices and images are sparse files, which have no bound that could be written down (name a pool with `--pool` or KERNELDEV_DEVICE_POOL, or the room of one with `--room`)"
     )]
     NoBound,
 

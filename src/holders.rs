@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
+use crate::loops;
 use crate::mounts::{Mount, block_device, mounts_of, pids, points_within};
 use crate::stacked::{Layer, names_in, stacked_on, swap_on};
 
@@ -15,7 +16,7 @@ use crate::stacked::{Layer, names_in, stacked_on, swap_on};
 /// Empty if nobody was found, or nobody that this user may see.
 pub(crate) fn holders(device: &Path) -> Vec<String> {
     let Some(number) = block_device(device) else {
-        return Vec::new();
+        return holders_of_file(device);
     };
     let mounts = mounts_of(&BTreeSet::from([number]));
     let mut found = in_the_way(&mounts, number);
@@ -42,6 +43,18 @@ pub(crate) fn holders(device: &Path) -> Vec<String> {
         }
     }
     found
+}
+
+/// A file can be removed whoever has it open. Only what the kernel has made of it counts: loop devices, and
+/// what is on these.
+fn holders_of_file(file: &Path) -> Vec<String> {
+    let over = loops::over_file(file).into_iter();
+    over.flat_map(|over| {
+        let mut found = holders(&over.path);
+        found.push(format!("used by {}", over.path.display()));
+        found
+    })
+    .collect()
 }
 
 /// Tells who uses the filesystem that is mounted there of a device.
@@ -71,12 +84,12 @@ pub(crate) fn is_claimed(device: &Path) -> bool {
     alone.is_err_and(|err| err.raw_os_error() == Some(libc::EBUSY))
 }
 
-/// Tells of each device what stands on it, and will not go away by itself as an open file does.
+/// Tells of each device, or image, what stands on it, and will not go away by itself as an open file does.
 pub(crate) fn standing_on(devices: &[&Path]) -> Vec<Vec<String>> {
     let numbers: Vec<Option<u64>> = devices.iter().map(|device| block_device(device)).collect();
     let mounts = mounts_of(&numbers.iter().flatten().copied().collect());
-    let standing = |number: Option<u64>| {
-        number.map_or_else(Vec::new, |number| {
+    let standing = |(device, number): (&&Path, Option<u64>)| match number {
+        Some(number) => {
             let of_it = BTreeSet::from([number]);
             let mounts: Vec<Mount> = mounts
                 .iter()
@@ -84,9 +97,22 @@ pub(crate) fn standing_on(devices: &[&Path]) -> Vec<Vec<String>> {
                 .cloned()
                 .collect();
             in_the_way(&mounts, number)
-        })
+        }
+        None => standing_on_file(device),
     };
-    numbers.into_iter().map(standing).collect()
+    devices.iter().zip(numbers).map(standing).collect()
+}
+
+/// A loop device that goes when nobody has it open, and on which nothing is, goes by itself.
+fn standing_on_file(file: &Path) -> Vec<String> {
+    let over = loops::over_file(file).into_iter();
+    over.flat_map(|over| {
+        let itself = format!("used by {}", over.path.display());
+        let on_it = standing_on(&[&over.path]).remove(0);
+        let is_going = over.is_autoclear && on_it.is_empty();
+        on_it.into_iter().chain((!is_going).then_some(itself))
+    })
+    .collect()
 }
 
 fn in_the_way(mounts: &[Mount], number: u64) -> Vec<String> {

@@ -97,7 +97,8 @@ impl Holding {
         }
     }
 
-    /// Keeps volumes: on record first, since a record alone keeps a reaper away.
+    /// Keeps volumes: they say so themselves before the records do, so that what is once on record as kept
+    /// stays, also if the records are lost.
     pub(crate) fn keep(&self, which: impl Fn(&Named) -> bool, reason: &str) -> Result<()> {
         let mut inner = self.lock();
         let Inner { claim, held } = &mut *inner;
@@ -105,28 +106,22 @@ impl Holding {
         if kept.is_empty() {
             return Ok(());
         }
-        // If the records were lost meanwhile, they are written anew: of a loop device little else tells.
-        let mark = |reason: Option<&str>| {
-            claim.state.update(|records| {
-                for held in &kept {
-                    let mut record = held.record.clone();
-                    record.kept = reason.map(str::to_owned).or(record.kept);
-                    records.put(record);
-                }
-                Ok(())
-            })
-        };
-        mark(Some(reason))?;
         // Those that were to be kept from the beginning are marked already.
-        let names: Vec<_> = kept
+        let unmarked: Vec<_> = kept
             .iter()
             .filter(|held| held.record.kept.is_none())
-            .map(|held| (held.volume.lv_name.as_str(), held.device.as_ref()))
+            .map(|held| (&held.volume, held.device.as_ref()))
             .collect();
-        if let Err(err) = claim.backend.keep(&names, &claim.tag) {
-            mark(None)?;
-            return Err(err);
-        }
+        claim.backend.keep(&unmarked, &claim.tag)?;
+        // If the records were lost meanwhile, they are written anew: of a loop device little else tells.
+        claim.state.update(|records| {
+            for held in &kept {
+                let mut record = held.record.clone();
+                record.kept = Some(reason.to_owned());
+                records.put(record);
+            }
+            Ok(())
+        })?;
         let volumes: Vec<&Named> = kept.iter().map(|held| &held.volume).collect();
         eprintln!("{}", announce::kept(&volumes, &self.test, reason));
         let pool_name = kept[0].record.pool_name.clone();

@@ -1,6 +1,8 @@
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::fault;
@@ -24,8 +26,9 @@ pub(crate) struct Lease {
 impl Lease {
     /// Makes and locks the lease of a new session; `None` if the name is taken.
     ///
-    /// To be called within an update of the records.
-    pub(crate) fn take(dir: &StateDir, tag: &OwnerTag) -> Result<Option<Self>> {
+    /// To be called within an update of the records. `images` is the directory in which the session's
+    /// images are going to be, if it has any.
+    pub(crate) fn take(dir: &StateDir, tag: &OwnerTag, images: Option<&Path>) -> Result<Option<Self>> {
         let path = dir.lease(&tag.session);
         let lock = match FileLock::create_new(&path) {
             Ok(lock) => lock,
@@ -33,8 +36,11 @@ impl Lease {
             Err(err) => return Err(trust::error("make the lease", path, err)),
         };
         fault::point("lease made");
-        // Of a loop device nothing else tells whose it is, should the records be lost.
-        if let Err(err) = writeln!(lock.file(), "{tag}") {
+        // Of a loop device and of an image nothing else tells whose it is, should the records be lost; and
+        // where images are depends on `$TMPDIR`.
+        let mut text = format!("{tag}\n").into_bytes();
+        text.extend(images.map_or(&[][..], |images| images.as_os_str().as_bytes()));
+        if let Err(err) = lock.file().write_all(&text) {
             // Without the file there is no lease, and the reason is reported.
             let _ = fs::remove_file(&path);
             return Err(Error::io("write the lease", path, err));
@@ -78,7 +84,16 @@ impl Lease {
     /// Reads whose session it is; `None` if the lease does not tell.
     pub(crate) fn tag(dir: &StateDir, session: &SessionId) -> Option<OwnerTag> {
         let text = trust::read(&dir.lease(session)).ok()?;
-        OwnerTag::parse(std::str::from_utf8(&text).ok()?.trim_end()).filter(|tag| tag.session == *session)
+        let tag = text.split(|&byte| byte == b'\n').next()?;
+        OwnerTag::parse(std::str::from_utf8(tag).ok()?.trim_end()).filter(|tag| tag.session == *session)
+    }
+
+    /// Reads where the session's images are; `None` if it has none.
+    pub(crate) fn images(dir: &StateDir, session: &SessionId) -> Option<PathBuf> {
+        let text = trust::read(&dir.lease(session)).ok()?;
+        let end_of_tag = text.iter().position(|&byte| byte == b'\n')?;
+        let images = OsStr::from_bytes(&text[end_of_tag + 1..]);
+        (!images.is_empty()).then(|| images.into())
     }
 
     /// Tells, of a lease that was probed, whether nobody else is at work on the session.

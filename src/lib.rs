@@ -19,6 +19,7 @@ mod harness;
 mod here;
 mod holders;
 mod holding;
+mod images;
 mod keep;
 mod lease;
 mod liveness;

@@ -14,7 +14,7 @@ use crate::fault;
 use crate::holders::users_of_mount;
 use crate::holding::Holding;
 use crate::mount_point;
-use crate::mounts::{block_device, mounts_at, unmount};
+use crate::mounts::{block_device, mounts_at, source_of, unmount};
 
 /// How long is waited before each attempt to unmount, in milliseconds: five seconds in all, as LVM waits
 /// for a busy device. The second looks whether the first has done it.
@@ -55,6 +55,12 @@ pub struct Mount {
 impl Mount {
     /// Mounts with mount(8), which finds out what is on the volume.
     pub(crate) fn new(volume: &Named, options: &str, holding: Arc<Holding>) -> Result<Self> {
+        let is_image = block_device(&volume.path).is_none();
+        if is_image && !nix::unistd::geteuid().is_root() {
+            return Err(Error::NotRoot {
+                doing: "mounting an image file",
+            });
+        }
         let mut program = Invocation::new("mount", "mount")?.changing();
         if !options.is_empty() {
             program = program.args(["-o", options]);
@@ -69,9 +75,17 @@ impl Mount {
             let _ = mount_point::remove(&point);
             return Err(err);
         }
+        // For an image mount(8) has made a loop device, which goes when it is unmounted.
+        let device = match is_image {
+            true => source_of(&point).ok_or_else(|| {
+                let gone = std::io::Error::other("nothing is mounted there any more");
+                Error::io("find the loop device that is mounted on", &point, gone)
+            })?,
+            false => volume.path.clone(),
+        };
         Ok(Self {
             point,
-            device: volume.path.clone(),
+            device,
             pid: process::id(),
             is_mounted: true,
             _holding: holding,

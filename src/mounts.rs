@@ -91,6 +91,16 @@ pub(crate) fn is_mount_point(point: &Path) -> bool {
     })
 }
 
+/// Returns what is mounted at this path, by what this process sees.
+pub(crate) fn source_of(point: &Path) -> Option<PathBuf> {
+    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut mounts = parse(&text, std::process::id()).into_iter();
+    // The last one hides those before it.
+    mounts
+        .rfind(|mount| mount.point == point)
+        .map(|mount| mount.source)
+}
+
 /// Lists where something is mounted below this path, by what this process sees.
 pub(crate) fn points_within(point: &Path) -> Vec<PathBuf> {
     let text = fs::read("/proc/self/mountinfo").unwrap_or_default();

@@ -5,13 +5,15 @@ use kdev_volumes_spec::Bytes;
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
+use crate::images::ImageDir;
 use crate::loops::LoopDir;
 use crate::lvm::Group;
 use crate::pools_file::{self, DEFAULT_PREFIX, PoolEntry};
 use crate::state::State;
 use crate::state_dir::StateDir;
 
-/// Where volumes come from: an LVM volume group (VG) of ours, or loop devices if no pool is configured.
+/// Where volumes come from: an LVM volume group (VG) of ours, or loop devices if no pool is configured, or
+/// image files where there are no rights.
 ///
 /// ```no_run
 /// # use kdev_volumes::{Pool, Spec, VolumeSpec};
@@ -31,7 +33,16 @@ pub struct Pool {
 #[derive(Clone, Debug)]
 enum Source {
     Lvm { vg_name: String, lv_prefix: String },
-    Loop(LoopDir),
+    Loop { dir: LoopDir, chosen: Chosen },
+    Image(ImageDir),
+}
+
+/// Whether somebody has asked for these volumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chosen {
+    ByName,
+    /// Nobody has named a pool.
+    ByDefault,
 }
 
 /// What volumes are made with, and what it can hold.
@@ -46,11 +57,20 @@ pub(crate) struct Opened {
 /// The variable that names the pool.
 const POOL_VARIABLE: &str = "KERNELDEV_DEVICE_POOL";
 
-/// The name under which the embedded default's volumes are on record.
+/// The name under which the embedded default's volumes are on record, and by which it can be had.
 pub(crate) const EMBEDDED: &str = "embedded";
 
+/// The same for images.
+pub(crate) const IMAGES: &str = "images";
+
+/// Tells whether a name stands for volumes that need no pool to be set up.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    [EMBEDDED, IMAGES].contains(&name)
+}
+
 impl Pool {
-    /// Takes the pool that `KERNELDEV_DEVICE_POOL` names; if it is unset, the embedded default.
+    /// Takes the pool that `KERNELDEV_DEVICE_POOL` names, as [`named`](Self::named) does; if it is unset, the
+    /// embedded default.
     ///
     /// ```no_run
     /// # use kdev_volumes::Pool;
@@ -66,19 +86,20 @@ impl Pool {
     /// [`allocate`](Self::allocate) finds out.
     pub fn from_env() -> Result<Self> {
         match env::var_os(POOL_VARIABLE).filter(|name| !name.is_empty()) {
-            None => Self::embedded(),
+            None => Self::of_loops(Chosen::ByDefault),
             Some(name) => match name.to_str() {
                 Some(name) => Self::named(name),
                 None => Err(Error::Variable {
                     variable: POOL_VARIABLE,
                     value: name.to_string_lossy().into_owned(),
-                    expected: "the name of a pool; `kdev pool list` shows them",
+                    expected: "the name of a pool, which `kdev pool list` shows; or `embedded` or `images`",
                 }),
             },
         }
     }
 
-    /// Takes a pool that was set up with `kdev pool setup`.
+    /// Takes a pool that was set up with `kdev pool setup`; or, by their names `embedded` and `images`, one
+    /// that needs no setup: see [`embedded`](Self::embedded) and [`images`](Self::images).
     ///
     /// ```no_run
     /// # use kdev_volumes::{Pool, Spec};
@@ -90,6 +111,11 @@ impl Pool {
     ///
     /// As [`from_env`](Self::from_env).
     pub fn named(name: &str) -> Result<Self> {
+        match name {
+            EMBEDDED => return Self::embedded(),
+            IMAGES => return Self::images(),
+            _ => {}
+        }
         let dir = StateDir::from_env()?;
         let mut pools = pools_file::read(&dir)?;
         match pools.remove(name) {
@@ -99,6 +125,9 @@ impl Pool {
     }
 
     /// Takes the embedded default: loop devices over files without a name in `$TMPDIR`, else `/var/tmp`.
+    ///
+    /// They are root's. What wants a block device is never given a file instead: for that, ask for
+    /// [`images`](Self::images).
     ///
     /// ```no_run
     /// # use kdev_volumes::Pool;
@@ -111,10 +140,42 @@ impl Pool {
     ///
     /// [`Error::NoHome`] if there is no place for the records.
     pub fn embedded() -> Result<Self> {
-        let source = Source::Loop(LoopDir::from_env());
+        Self::of_loops(Chosen::ByName)
+    }
+
+    fn of_loops(chosen: Chosen) -> Result<Self> {
+        let dir = LoopDir::from_env();
         Ok(Self {
             name: EMBEDDED.to_owned(),
-            source,
+            source: Source::Loop { dir, chosen },
+            state: State::new(StateDir::from_env()?),
+        })
+    }
+
+    /// Takes image files: sparse files in a directory of this user's own, `kdev-images-UID` in `$TMPDIR`, else
+    /// in `/var/tmp`.
+    ///
+    /// They need no rights, and are enough for mkfs, fsck, FUSE and the disks of virtual machines. They are
+    /// no block devices: mounting one needs root, as ever, and is done through a loop device.
+    ///
+    /// ```no_run
+    /// # use std::process::Command;
+    /// # use kdev_volumes::{Pool, Spec, VolumeSpec};
+    /// let spec = Spec::new([VolumeSpec::new("disk", "1G".parse()?)?.with_mkfs("ext4")?])?;
+    /// let session = Pool::images()?.allocate(&spec)?; // whatever KERNELDEV_DEVICE_POOL says
+    /// let disk = session.volumes()[0].path();
+    /// assert!(Command::new("e2fsck").arg("-fn").arg(disk).status()?.success());
+    /// session.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoHome`] if there is no place for the records.
+    pub fn images() -> Result<Self> {
+        Ok(Self {
+            name: IMAGES.to_owned(),
+            source: Source::Image(ImageDir::from_env()),
             state: State::new(StateDir::from_env()?),
         })
     }
@@ -131,7 +192,7 @@ impl Pool {
         }
     }
 
-    /// Returns the pool's name; `embedded` for the embedded default.
+    /// Returns the pool's name; `embedded` for the embedded default, `images` for image files.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -143,7 +204,7 @@ impl Pool {
     pub(crate) fn lv_prefix(&self) -> &str {
         match &self.source {
             Source::Lvm { lv_prefix, .. } => lv_prefix,
-            Source::Loop(_) => DEFAULT_PREFIX,
+            Source::Loop { .. } | Source::Image(_) => DEFAULT_PREFIX,
         }
     }
 
@@ -158,8 +219,10 @@ impl Pool {
                     free: Some(room.free),
                 })
             }
-            Source::Loop(dir) => {
-                say_once_that_this_is_the_default(dir);
+            Source::Loop { dir, chosen } => {
+                if *chosen == Chosen::ByDefault {
+                    say_once_that_this_is_the_default(dir);
+                }
                 Ok(Opened {
                     backend: Backend::Loop(dir.clone()),
                     // The page: the kernel takes no other direct I/O to a file on some disks.
@@ -167,6 +230,12 @@ impl Pool {
                     free: None,
                 })
             }
+            Source::Image(dir) => Ok(Opened {
+                backend: Backend::Image(dir.clone()),
+                // As for loop devices, which somebody may want to make of them.
+                unit: Bytes::new(4096),
+                free: None,
+            }),
         }
     }
 

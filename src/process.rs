@@ -32,6 +32,12 @@ impl Process {
         }
     }
 
+    /// Returns when a child of ours started that was not waited for. It may have ended already.
+    pub(crate) fn start_of_child(pid: u32) -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Some(Stat::parse(&stat)?.start_time)
+    }
+
     /// `/proc` may hide other users' processes, the existence check of kill(2) does not: EPERM is a life sign.
     fn signalled(pid: u32) -> Self {
         match i32::try_from(pid).map(|pid| kill(Pid::from_raw(pid), None)) {
@@ -53,14 +59,32 @@ pub(crate) fn pidfd(pid: u32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+struct Stat<'a> {
+    state: &'a str,
+    threads: u64,
+    start_time: u64,
+}
+
+impl<'a> Stat<'a> {
+    fn parse(stat: &'a str) -> Option<Self> {
+        // The second field is the program's name in parentheses; it may hold spaces and `)` itself.
+        let after_name = &stat[stat.rfind(')')? + 1..];
+        let mut fields = after_name.split_ascii_whitespace();
+        // The state is field 3 of all; the number of threads is field 20, and the start time field 22.
+        Some(Self {
+            state: fields.next()?,
+            threads: fields.nth(16)?.parse().ok()?,
+            start_time: fields.nth(1)?.parse().ok()?,
+        })
+    }
+}
+
 fn parse(stat: &str) -> Option<Process> {
-    // The second field is the program's name in parentheses; it may hold spaces and `)` itself.
-    let after_name = &stat[stat.rfind(')')? + 1..];
-    let mut fields = after_name.split_ascii_whitespace();
-    let state = fields.next()?;
-    // The state is field 3 of all; the number of threads is field 20, and the start time field 22.
-    let threads: u64 = fields.nth(16)?.parse().ok()?;
-    let start_time = fields.nth(1)?.parse().ok()?;
+    let Stat {
+        state,
+        threads,
+        start_time,
+    } = Stat::parse(stat)?;
     Some(match state {
         // A process whose first thread has ended looks like a zombie, and lives in its other threads.
         "Z" | "X" | "x" if threads <= 1 => Process::Zombie,
@@ -99,6 +123,18 @@ mod tests {
     #[test]
     fn a_cut_off_stat_line_says_nothing() {
         assert_eq!(parse("12 (cargo) S 1 2"), None);
+    }
+
+    #[test]
+    fn a_child_that_has_ended_still_tells_when_it_started() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        while Process::find(pid) != Process::Zombie {
+            std::thread::yield_now();
+        }
+        assert!(Process::start_of_child(pid).is_some_and(|start| start > 0));
+        child.wait().unwrap();
+        assert_eq!(Process::start_of_child(pid), None);
     }
 
     #[test]

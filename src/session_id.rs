@@ -41,6 +41,10 @@ impl SessionId {
 
     /// Finds the id in the name of a volume, `{lv_prefix}-{id}-{volume}`; `None` if it is not one of ours.
     pub(crate) fn of_lv(lv_name: &str) -> Option<Self> {
+        // The path of an image is no name: the kernel has it as that of a loop device that mount(8) made.
+        if lv_name.contains('/') {
+            return None;
+        }
         // A volume's own name has no `-`, a prefix may have several.
         let mut parts = lv_name.rsplitn(4, '-');
         let (volume, hex, stamp, prefix) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -93,6 +97,7 @@ mod tests {
     #[case("kdev-2025111510304-a3f9d2-test", None)]
     #[case("kdev-20251115103045-A3F9D2-test", None)]
     #[case("kdev-20251115103045-a3f9d2-te-st", None)]
+    #[case("/tmp/kdev-images-0/kdev-20251115103045-a3f9d2-test.img", None)]
     #[case("root", None)]
     #[case("", None)]
     fn a_session_is_read_from_its_volumes_names(#[case] lv_name: &str, #[case] id: Option<&str>) {

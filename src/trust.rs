@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 
 use crate::error::Error;
+use crate::state_dir::STATE_DIR_VARIABLE;
 
 /// Why a file or directory is not used, and what helps.
 #[derive(Debug, thiserror::Error)]
@@ -93,12 +94,12 @@ pub(crate) fn check_directory(path: &Path) -> io::Result<bool> {
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(false),
         Err(err) => {
             // What is there may tell more than that it cannot be opened.
-            fs::symlink_metadata(path).map_or(Ok(()), |found| trust_directory(&found))?;
+            fs::symlink_metadata(path).map_or(Ok(()), |found| trust_directory(&found, STATE_DIR_VARIABLE))?;
             return Err(err);
         }
     };
     let found = directory.metadata()?;
-    trust_directory(&found)?;
+    trust_directory(&found, STATE_DIR_VARIABLE)?;
     if found.mode() & 0o077 == 0 {
         return Ok(true);
     }
@@ -139,6 +140,46 @@ fn is_sticky(found: &Metadata) -> bool {
     found.mode() & libc::S_ISVTX != 0
 }
 
+/// Opens a directory that nobody but this user, or the one for whom sudo runs us, can reach into. What is
+/// done through it is done in this directory, whatever comes to stand at its path.
+///
+/// Unlike a directory of the state it is never closed here: what is in it may have been laid there while it
+/// was open.
+pub(crate) fn open_private_directory(path: &Path) -> io::Result<File> {
+    let directory = match open_directory(path) {
+        Ok(directory) => directory,
+        Err(err) => {
+            // What is there may tell more than that it cannot be opened.
+            fs::symlink_metadata(path).map_or(Ok(()), |found| trust_directory(&found, "TMPDIR"))?;
+            return Err(err);
+        }
+    };
+    let found = directory.metadata()?;
+    trust_directory(&found, "TMPDIR")?;
+    match found.mode() & 0o077 {
+        0 => Ok(directory),
+        _ => Err(distrust(
+            "other users may reach into it (`chmod 700` it if you know what is in it, or set TMPDIR to another directory)",
+        )),
+    }
+}
+
+/// Makes a directory that nobody but this user can reach into, unless it is there, and opens it.
+///
+/// Not even the user for whom sudo runs us may own it: what that user could put in place of a file, root
+/// would write to.
+pub(crate) fn make_private_directory(path: &Path) -> io::Result<File> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(err) if err.kind() != ErrorKind::AlreadyExists => return Err(err),
+        _ => {}
+    }
+    let directory = open_private_directory(path)?;
+    match directory.metadata()?.uid() {
+        owner if owner == nix::unistd::geteuid().as_raw() => Ok(directory),
+        owner => Err(belongs_to(owner, "TMPDIR")),
+    }
+}
+
 /// Makes a directory, and those above it, if they are missing.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     if check_directory(path)? {
@@ -174,24 +215,30 @@ fn open_directory(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn trust_directory(found: &Metadata) -> io::Result<()> {
+/// `variable` is the one by which another directory can be chosen.
+fn trust_directory(found: &Metadata, variable: &str) -> io::Result<()> {
     if found.is_symlink() {
-        return Err(distrust(
-            "it is a symbolic link (put the directory itself there, or name it in KDEV_STATE_DIR)",
-        ));
+        return Err(distrust(format!(
+            "it is a symbolic link (put the directory itself there, or set {variable} to another one)"
+        )));
     }
     if !found.is_dir() {
-        return Err(distrust(
-            "it is not a directory (remove it, or set KDEV_STATE_DIR to another one)",
-        ));
+        return Err(distrust(format!(
+            "it is not a directory (remove it, or set {variable} to another one)"
+        )));
     }
     let (owner, me) = (found.uid(), nix::unistd::geteuid().as_raw());
     if owner == me || Some(owner) == sudo_user() {
         return Ok(());
     }
-    Err(distrust(format!(
-        "it belongs to user {owner} and this is user {me} (run this as that user, with sudo if it needs root, or set KDEV_STATE_DIR to another directory)"
-    )))
+    Err(belongs_to(owner, variable))
+}
+
+fn belongs_to(owner: u32, variable: &str) -> io::Error {
+    let me = nix::unistd::geteuid();
+    distrust(format!(
+        "it belongs to user {owner} and this is user {me} (run this as that user, with sudo if it needs root, or set {variable} to another directory)"
+    ))
 }
 
 /// `O_NONBLOCK`, since what is found in place of a file may be a FIFO that nobody writes to; to a
@@ -331,6 +378,42 @@ mod tests {
             for refused in [check_directory(path).map(|_| ()), make_directory(path)] {
                 let said = refused.unwrap_err().to_string();
                 assert!(said.starts_with(why), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_private_directory_is_made_closed_and_one_that_is_open_is_refused_and_left_open() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("private");
+        assert_eq!(
+            open_private_directory(&path).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
+        make_private_directory(&path).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        open_private_directory(&path).unwrap();
+        for open in [0o755, 0o770, 0o701] {
+            fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
+            for refused in [open_private_directory(&path), make_private_directory(&path)] {
+                let said = refused.unwrap_err().to_string();
+                assert!(said.starts_with("other users may reach into it"), "{said}");
+            }
+            assert_eq!(mode(&path), open);
+        }
+    }
+
+    #[test]
+    fn what_stands_in_place_of_a_private_directory_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let (file, link) = (root.path().join("file"), root.path().join("link"));
+        fs::write(&file, "").unwrap();
+        make_private_directory(&root.path().join("private")).unwrap();
+        symlink(root.path().join("private"), &link).unwrap();
+        for (path, why) in [(&file, "it is not a directory"), (&link, "it is a symbolic link")] {
+            for refused in [open_private_directory(path), make_private_directory(path)] {
+                let said = refused.unwrap_err().to_string();
+                assert!(said.starts_with(why) && said.contains("TMPDIR"), "{said}");
             }
         }
     }

@@ -25,14 +25,23 @@ const DEPTH: usize = 16;
 /// Nothing that a process uses is taken from it: the kernel refuses that here, and it stays. So does
 /// what stands on others' devices too.
 pub(crate) fn clear(volumes: &[File]) {
-    let numbers: BTreeSet<u64> = volumes
+    let (images, devices): (Vec<&File>, Vec<&File>) = volumes
         .iter()
-        .filter_map(|volume| Some(volume.metadata().ok()?.rdev()))
-        .collect();
+        .partition(|volume| volume.metadata().is_ok_and(|meta| meta.is_file()));
+    // On an image only loop devices can stand, one for each that mounted it elsewhere.
+    for (number, over) in images.into_iter().flat_map(loops::pin_over_file) {
+        clear_all_on(&BTreeSet::from([number]));
+        take_down_loop(over);
+    }
+    let numbers = devices.into_iter().filter_map(|device| device.metadata().ok());
+    clear_all_on(&numbers.map(|meta| meta.rdev()).collect());
+}
+
+fn clear_all_on(numbers: &BTreeSet<u64>) {
     if numbers.is_empty() {
         return;
     }
-    let tower: Vec<(Stacked, Pin)> = tower(&numbers, stacked_on)
+    let tower: Vec<(Stacked, Pin)> = tower(numbers, stacked_on)
         .into_iter()
         .filter_map(|upper| {
             let pin = pin(&upper)?;
@@ -43,7 +52,7 @@ pub(crate) fn clear(volumes: &[File]) {
         clear_devices(&BTreeSet::from([upper.device]));
         take_down(&upper, pin);
     }
-    clear_devices(&numbers);
+    clear_devices(numbers);
 }
 
 /// What holds a stacked device open.
@@ -119,17 +128,21 @@ fn switch_off_swap(path: &Path) -> Result<()> {
 }
 
 fn take_down(upper: &Stacked, pin: Pin) {
-    // As above: what cannot be taken down is found and told by whoever tries to remove the volume.
     match (pin, &upper.kind) {
-        (Pin::Loop(pinned), _) => {
-            let _ = pinned.detach();
-        }
+        (Pin::Loop(pinned), _) => return take_down_loop(pinned),
         (Pin::Mapper(file), Layer::Mapper(name)) => {
             drop(file);
+            // As above: what cannot be taken down is found and told by whoever tries to remove the volume.
             let _ = lvm::unmap(name);
         }
         (Pin::Mapper(_), _) => {}
     }
+    fault::point("took down a stacked device");
+}
+
+fn take_down_loop(pinned: PinnedLoop) {
+    // As above.
+    let _ = pinned.detach();
     fault::point("took down a stacked device");
 }
 

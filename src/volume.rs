@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::holding::Holding;
 use crate::mount::Mount;
 
-/// A block device that a test holds.
+/// A block device that a test holds, or an image file.
 ///
 /// Dropping it gives it back to its session, which removes all its volumes together when the last
 /// one is dropped; [`close`](Self::close) removes this one now. A [`Mount`] holds its volume too.
@@ -43,7 +43,8 @@ impl Volume {
         &self.name
     }
 
-    /// Returns the path of the device: below `/dev/mapper` for an LV, `/dev/loopN` for a loop device.
+    /// Returns the path of the device: below `/dev/mapper` for an LV, `/dev/loopN` for a loop device; for an
+    /// image, that of the file.
     pub fn path(&self) -> &Path {
         &self.about.path
     }
@@ -83,6 +84,9 @@ impl Volume {
 
     /// Mounts the filesystem on the volume, of whatever type, on a directory of its own.
     ///
+    /// An image is mounted through a loop device, which only root can make and which goes when it is
+    /// unmounted.
+    ///
     /// ```no_run
     /// # fn example(test: kdev_volumes::Volume) -> Result<(), Box<dyn std::error::Error>> {
     /// let mount = test.mount()?;
@@ -94,7 +98,7 @@ impl Volume {
     /// # Errors
     ///
     /// [`Error::Command`] with what mount(8) said, such as that there is no filesystem; [`Error::Io`] if
-    /// no directory can be made in `$TMPDIR` or `/tmp`.
+    /// no directory can be made in `$TMPDIR` or `/tmp`; [`Error::NotRoot`] for an image.
     pub fn mount(&self) -> Result<Mount> {
         self.mount_with("")
     }

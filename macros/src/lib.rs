@@ -65,7 +65,7 @@ mod volumes;
 /// either case (`"10G"`, `"10GiB"` and `"10gb"` are the same), or an integer literal, which is bytes.
 /// There are no fractions: `"1536M"` is one and a half `G`. The volume is as large or larger: sizes are
 /// rounded up to whole extents, 4 MiB on LVM unless its owner chose otherwise, and to 4 KiB for loop
-/// devices.
+/// devices and images.
 ///
 /// A **name** is of lower-case letters, digits and `_`, a letter first, at most 32 characters. It
 /// decides where the device's path is exported; most of these variables are those of fstests:

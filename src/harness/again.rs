@@ -41,13 +41,13 @@ fn attempt(test: &str, should_panic: bool) -> Result<Verdict> {
     let marks = Marks::new(&nonce);
     let parent = alone::as_parent(report.number(), nonce, test);
     let mut child = command::start_test(test, (VARIABLE, &parent.to_variable())).map_err(failed)?;
-    let started = Process::find(child.id());
+    let started = Process::start_of_child(child.id());
     let replayed = replay(&mut child, Excerpt::new(marks));
     let status = child.wait().map_err(failed)?;
     replayed.map_err(failed)?;
     let told = report.read().map_err(failed)?;
     if matches!(told.last(), Some(Told::Began)) {
-        if let Process::Running { start_time } = started {
+        if let Some(start_time) = started {
             if let Err(err) = take_back(child.id(), start_time) {
                 // How the test ended is the news still; the next reaper has this to tell again.
                 eprintln!("kdev: could not take back what the test held: {}", err.chain());

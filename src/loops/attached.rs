@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use kdev_volumes_spec::Bytes;
@@ -43,6 +45,57 @@ pub(crate) fn over(device: u64) -> impl Iterator<Item = PathBuf> {
         .map(|(path, _)| path)
 }
 
+/// A loop device over a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OverFile {
+    pub(crate) path: PathBuf,
+    /// Whether it goes when nobody has it open.
+    pub(crate) is_autoclear: bool,
+}
+
+/// Lists the loop devices over this file; none for what is no regular file.
+///
+/// Only root may ask a device what it is over. To others the kernel tells the path of the file.
+pub(crate) fn over_file(file: &Path) -> Vec<OverFile> {
+    let Ok(meta) = fs::metadata(file) else {
+        return Vec::new();
+    };
+    let name = fs::canonicalize(file).unwrap_or_default();
+    let is_over = |path: &Path, sysfs: &Path| match File::open(path) {
+        Ok(device) => {
+            let info = ioctl::status(&device).ok().flatten();
+            info.is_some_and(|info| info.is_over_file((meta.dev(), meta.ino())))
+        }
+        Err(_) => {
+            let backing = fs::read(sysfs.join("loop/backing_file")).unwrap_or_default();
+            backing.strip_suffix(b"\n") == Some(name.as_os_str().as_bytes())
+        }
+    };
+    let devices = with_files().filter(|(path, sysfs)| meta.is_file() && is_over(path, sysfs));
+    devices
+        .map(|(path, sysfs)| OverFile {
+            is_autoclear: fs::read(sysfs.join("loop/autoclear")).is_ok_and(|text| text == b"1\n"),
+            path,
+        })
+        .collect()
+}
+
+/// Holds the loop devices over a file open that is held open itself, and tells their numbers.
+pub(crate) fn pin_over_file(file: &File) -> Vec<(u64, PinnedLoop)> {
+    let Ok(meta) = file.metadata() else {
+        return Vec::new();
+    };
+    let pin = |path: PathBuf| {
+        let device = File::open(path).ok()?;
+        let is_over = ioctl::status(&device)
+            .ok()??
+            .is_over_file((meta.dev(), meta.ino()));
+        let number = device.metadata().ok()?.rdev();
+        is_over.then_some((number, PinnedLoop(device)))
+    };
+    with_files().filter_map(|(path, _)| pin(path)).collect()
+}
+
 /// A loop device that is held open, so that it stays over what it is over.
 #[derive(Debug)]
 pub(crate) struct PinnedLoop(File);
@@ -61,17 +114,21 @@ impl PinnedLoop {
     }
 }
 
-/// Only those to which something is attached are opened: opening others would make them come and go.
 fn all() -> impl Iterator<Item = (PathBuf, LoopInfo)> {
+    with_files().filter_map(|(path, _)| {
+        // One that was detached meanwhile, or that this user may not open, tells nothing.
+        let info = ioctl::status(&File::open(&path).ok()?).ok()??;
+        Some((path, info))
+    })
+}
+
+/// The loop devices to which something is attached, and their directories in sysfs. Only these are opened:
+/// opening others would make them come and go.
+fn with_files() -> impl Iterator<Item = (PathBuf, PathBuf)> {
     let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.path().join("loop/backing_file").exists())
-        .filter_map(|entry| {
-            let path = Path::new("/dev").join(entry.file_name());
-            // One that was detached meanwhile, or that this user may not open, tells nothing.
-            let info = ioctl::status(&File::open(&path).ok()?).ok()??;
-            Some((path, info))
-        })
+        .map(|entry| (Path::new("/dev").join(entry.file_name()), entry.path()))
 }
 
 fn sysfs(path: &Path) -> Option<PathBuf> {

@@ -80,6 +80,11 @@ impl LoopInfo {
         self.lo_device == device || self.lo_rdevice == device
     }
 
+    /// Tells whether the device is over this file, by the number of its file system and its own.
+    pub(super) fn is_over_file(&self, (device, inode): (u64, u64)) -> bool {
+        self.lo_device == device && self.lo_inode == inode
+    }
+
     /// Returns the name that the device was given when it was attached.
     pub(super) fn name(&self) -> &[u8] {
         let end = self

@@ -6,13 +6,13 @@ use std::fmt;
 use kdev_volumes_spec::Bytes;
 
 use crate::error::Result;
-use crate::pool::{EMBEDDED, Pool, no_pool};
+use crate::pool::{Pool, is_reserved, no_pool};
 use crate::pools_file;
 use crate::reap::{Entry, Places, Presence, Verdict, survey};
 use crate::state::{Record, State};
 use crate::state_dir::StateDir;
 
-/// What sizes of loop devices are rounded up to.
+/// What sizes of loop devices and images are rounded up to.
 pub(super) const LOOP_UNIT: Bytes = Bytes::new(4096);
 
 /// LVM's extent, unless a VG was made with another.
@@ -55,8 +55,8 @@ impl Room {
     }
 
     /// Looks how much of a pool is free, or will be when those who hold it now have given it back; of the
-    /// one that `KERNELDEV_DEVICE_POOL` names if none is given. `None` for the embedded default, which
-    /// has no bound.
+    /// one that `KERNELDEV_DEVICE_POOL` names if none is given. `None` for the embedded default and for
+    /// images, which have no bound.
     ///
     /// Kept volumes, volumes that cannot be removed, those of owners of whom nothing is known, and LVs
     /// that are not ours stay.
@@ -65,7 +65,7 @@ impl Room {
     /// # use kdev_volumes::plan::Room;
     /// match Room::of_pool(None)? {
     ///     Some(room) => println!("{room}"),
-    ///     None => println!("loop devices, as many as the disk holds"),
+    ///     None => println!("sparse files, as many as the disk holds"),
     /// }
     /// # Ok::<(), kdev_volumes::Error>(())
     /// ```
@@ -79,7 +79,7 @@ impl Room {
             Some(name) => name.to_owned(),
             None => Pool::from_env()?.name().to_owned(),
         };
-        if name == EMBEDDED {
+        if is_reserved(&name) {
             return Ok(None);
         }
         let state = State::new(StateDir::from_env()?);
@@ -90,7 +90,7 @@ impl Room {
         let vg_name = entry.lvm_config.vg_name;
         let places = Places {
             vgs: BTreeSet::from([vg_name.clone()]),
-            loops: false,
+            ..Places::default()
         };
         let mut survey = survey(&state, &places, BTreeMap::new())?;
         let Some(room) = survey.backends.room(&vg_name) else {

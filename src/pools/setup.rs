@@ -8,7 +8,7 @@ use crate::blank;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::lvm::{self, Group};
-use crate::pool::EMBEDDED;
+use crate::pool::is_reserved;
 use crate::pools::intent::{self, Finished};
 use crate::pools::{PoolSummary, Pools};
 use crate::pools_file::{self, DEFAULT_PREFIX, Locked, LvmEntry, PoolEntries, PoolEntry};
@@ -157,11 +157,11 @@ fn check_names(pool: &str, vg_name: &str, lv_prefix: &str) -> Result<()> {
     ] {
         check_lv_part(name).map_err(|reason| bad(what, name, reason))?;
     }
-    if pool == EMBEDDED {
+    if is_reserved(pool) {
         return Err(bad(
             "pool name",
             pool,
-            "that is what the volumes without a pool are listed under",
+            "that name stands for volumes without a disk; choose another",
         ));
     }
     let cost = lv_name_cost(vg_name) + lv_name_cost(lv_prefix) + REST_OF_NAME + 1;
@@ -208,6 +208,7 @@ mod tests {
     #[case("", "vg", "kdev", Some("pool name"))]
     #[case("a b", "vg", "kdev", Some("pool name"))]
     #[case("embedded", "vg", "kdev", Some("pool name"))]
+    #[case("images", "vg", "kdev", Some("pool name"))]
     #[case("ok", "-vg", "kdev", Some("VG name"))]
     #[case("ok", "..", "kdev", Some("VG name"))]
     #[case("ok", "vg", "snapshot", Some("LV prefix"))]

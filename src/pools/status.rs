@@ -7,13 +7,14 @@ use kdev_volumes_spec::Bytes;
 use crate::clock;
 use crate::error::Result;
 use crate::here::Here;
+use crate::images::{self, ImageDir};
 use crate::liveness::{LeaseState, Liveness, liveness};
-use crate::pool::EMBEDDED;
+use crate::pool::{EMBEDDED, IMAGES};
 use crate::pools::Pools;
 use crate::pools_file;
 use crate::process::Process;
 use crate::reap::{Entry, Presence, Survey, Verdict, places, survey};
-use crate::state::Phase;
+use crate::state::{Kind, Phase};
 
 /// A pool as it is now.
 ///
@@ -30,9 +31,9 @@ use crate::state::Phase;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PoolStatus {
-    /// The pool's name; `embedded` for loop devices.
+    /// The pool's name; `embedded` for loop devices, `images` for image files.
     pub name: String,
-    /// The VG's name; `None` for loop devices.
+    /// The VG's name; `None` for loop devices and images.
     pub vg_name: Option<String>,
     /// The room in the VG, in all and free; `None` if it cannot be looked at, or there is no VG.
     pub room: Option<(Bytes, Bytes)>,
@@ -40,7 +41,7 @@ pub struct PoolStatus {
     pub trouble: Option<String>,
     /// Our volumes, as the records and the VG know them.
     pub volumes: Vec<VolumeStatus>,
-    /// LVs in the VG that are not ours, by name.
+    /// LVs in the VG, or images in this user's directory, that are not ours, by name.
     pub foreign: Vec<String>,
 }
 
@@ -94,7 +95,7 @@ pub struct VolumeStatus {
 }
 
 impl Pools {
-    /// Looks at one pool, or at all of them and at the loop devices without a pool.
+    /// Looks at one pool, or at all of them and at the loop devices and images without a pool.
     ///
     /// ```no_run
     /// # use kdev_volumes::pools::Pools;
@@ -115,23 +116,21 @@ impl Pools {
             configured.map_or_else(|| format!("(VG {vg_name})"), |entry| entry.pool_name.clone())
         };
         let mut statuses: Vec<PoolStatus> = Vec::new();
-        for vg_name in places
-            .vgs
-            .iter()
-            .map(String::as_str)
-            .chain(places.loops.then_some(""))
-        {
-            let of_this = |entry: &&Entry| entry.vg_name == vg_name;
+        let of_vgs = places.vgs.iter().map(|vg_name| (Kind::Lvm, vg_name.as_str()));
+        let of_loops = places.loops.then_some((Kind::Loop, ""));
+        let of_images = places.images.then_some((Kind::Image, ""));
+        for (kind, vg_name) in of_vgs.chain(of_loops).chain(of_images) {
+            let of_this = |entry: &&Entry| entry.kind == kind && entry.vg_name == vg_name;
             let entries = survey.entries.iter().filter(of_this);
             let volumes = entries.map(|entry| volume_status(entry, &survey)).collect();
             let room = survey.backends.room(vg_name);
             statuses.push(PoolStatus {
-                name: if vg_name.is_empty() {
-                    EMBEDDED.to_owned()
-                } else {
-                    name_of(vg_name)
+                name: match kind {
+                    Kind::Lvm => name_of(vg_name),
+                    Kind::Loop => EMBEDDED.to_owned(),
+                    Kind::Image => IMAGES.to_owned(),
                 },
-                vg_name: (!vg_name.is_empty()).then(|| vg_name.to_owned()),
+                vg_name: (kind == Kind::Lvm).then(|| vg_name.to_owned()),
                 room: room.map(|room| (room.size, room.free)),
                 trouble: survey
                     .unseen
@@ -139,13 +138,28 @@ impl Pools {
                     .find(|(unseen, _)| unseen == vg_name)
                     .map(|(_, err)| err.chain()),
                 volumes,
-                foreign: foreign_names(&survey.foreign, vg_name),
+                foreign: match kind {
+                    Kind::Lvm => foreign_names(&survey.foreign, vg_name),
+                    Kind::Loop => Vec::new(),
+                    Kind::Image => foreign_images(&survey),
+                },
             });
         }
-        // Loop devices are worth a mention only where there are some, or nothing else was asked for.
+        // Loop devices and images are worth a mention only where there are some, or nothing else was asked for.
         statuses.retain(|status| status.vg_name.is_some() || !status.volumes.is_empty() || pool.is_some());
         Ok(statuses)
     }
+}
+
+/// Images in this user's directory of which neither a record nor a lease tells here. Another state directory
+/// may have them.
+fn foreign_images(survey: &Survey) -> Vec<String> {
+    // One that cannot be looked at is said when an image is to be made in it, or removed from it.
+    let found = images::in_directory(ImageDir::from_env().path()).unwrap_or_default();
+    let is_known = |image: &images::Found| survey.entries.iter().any(|entry| entry.lv_name == image.lv_name);
+    let foreign = found.into_iter().filter(|image| !is_known(image));
+    let names: BTreeSet<String> = foreign.map(|image| image.lv_name).collect();
+    names.into_iter().collect()
 }
 
 pub(super) fn foreign_names(foreign: &[(String, crate::lvm::Lv)], vg_name: &str) -> Vec<String> {

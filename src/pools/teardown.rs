@@ -76,6 +76,7 @@ impl Pools {
     fn check_empty(&self, pool: &str, vg_name: &str) -> Result<()> {
         let places = Places {
             loops: false,
+            images: false,
             ..places(&self.state, Some(pool))?
         };
         let survey = survey(&self.state, &places, BTreeMap::new())?;

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::backend::{Backend, Named};
 use crate::error::Result;
+use crate::images::ImageDir;
 use crate::lease::Lease;
 use crate::loops::LoopDir;
 use crate::lvm::Group;
 use crate::owner::{Owner, OwnerTag};
 use crate::reap::books::survey;
 use crate::reap::judge::Wish;
-use crate::reap::occasions::{places, sessions_with_leases, wait_for_reapers};
+use crate::reap::occasions::{all_places, sessions_with_leases, wait_for_reapers};
 use crate::reap::sweep::sweep;
 use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
@@ -84,6 +85,7 @@ fn reap_sessions(
         let backend = match kind {
             Kind::Lvm => Backend::Lvm(Group::on_record(vg_name)),
             Kind::Loop => Backend::Loop(LoopDir::from_env()),
+            Kind::Image => Backend::Image(ImageDir::from_env()),
         };
         let mut lease = seized.remove(&session);
         // What could not be removed is on record with the reason. If not even that is known, the next
@@ -93,7 +95,7 @@ fn reap_sessions(
     seized.retain(|session, _| !told_of.contains(session));
     if !seized.is_empty() {
         let _lock = wait_for_reapers(state)?;
-        let places = places(state, None)?;
+        let places = all_places(state)?;
         sweep(state, survey(state, &places, seized)?, &Wish::Orphans)?;
     }
     Ok(())

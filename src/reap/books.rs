@@ -5,14 +5,16 @@ use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Named};
 use crate::error::{Error, Result};
+use crate::images::{self, ImageDir};
 use crate::lease::Lease;
 use crate::liveness::Liveness;
-use crate::loops::{self, Attached, LoopDir};
+use crate::loops::{self, LoopDir};
 use crate::lvm::{Group, Listing, Lv, Room};
 use crate::owner::OwnerTag;
 use crate::reap::judge::{Presence, Verdict};
+use crate::reap::off_record;
 use crate::reap::owners::Owners;
 use crate::session_id::SessionId;
 use crate::state::{Kind, Phase, Record, Records, State};
@@ -34,6 +36,17 @@ pub(crate) struct Entry {
     pub(crate) is_marked_kept: bool,
     /// `None` if only the LV's tags tell of the volume.
     pub(crate) record: Option<Record>,
+}
+
+impl Entry {
+    pub(super) fn named(&self) -> Named {
+        Named {
+            lv_name: self.lv_name.clone(),
+            path: self.path.clone(),
+            size: self.size.unwrap_or_default(),
+            uuid: self.uuid.clone(),
+        }
+    }
 }
 
 /// All that the books say.
@@ -58,6 +71,8 @@ pub(crate) struct Places {
     pub(crate) vgs: BTreeSet<String>,
     /// Whether loop devices are meant too.
     pub(crate) loops: bool,
+    /// Whether images are.
+    pub(crate) images: bool,
 }
 
 /// What volumes are removed with: the VGs that were looked at, by name.
@@ -70,6 +85,7 @@ impl Backends {
     pub(crate) fn of(&self, kind: Kind, vg_name: &str) -> Option<Backend> {
         match kind {
             Kind::Loop => Some(Backend::Loop(LoopDir::from_env())),
+            Kind::Image => Some(Backend::Image(ImageDir::from_env())),
             Kind::Lvm => {
                 let (group, _) = self.groups.get(vg_name)?;
                 Some(Backend::Lvm(group.clone()))
@@ -115,15 +131,22 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
     }
     for (vg_name, lv) in lvs {
         match lv.owner() {
-            Some(tag) => survey.entries.push(off_record(vg_name, lv, tag, &mut owners)),
+            Some(tag) => {
+                let entry = off_record::lv(vg_name, lv, tag, &mut owners);
+                survey.entries.push(entry);
+            }
             None => survey.foreign.push((vg_name, lv)),
         }
     }
     if places.loops {
-        for (tag, device) in unrecorded_loops(state, &records) {
-            survey.entries.push(loop_off_record(device, tag, &mut owners));
-        }
+        let found = off_record::loops(state, &records, &mut owners);
+        survey.entries.extend(found);
     }
+    if places.images {
+        let found = off_record::images(state, &records, &mut owners);
+        survey.entries.extend(found);
+    }
+    survey.hear_the_last_word(&state.snapshot()?);
     survey.leases = owners.into_free_leases();
     Ok(survey)
 }
@@ -132,6 +155,7 @@ impl Places {
     fn have(&self, record: &Record) -> bool {
         match record.kind {
             Kind::Loop => self.loops,
+            Kind::Image => self.images,
             Kind::Lvm => self.vgs.contains(&record.vg_name),
         }
     }
@@ -155,6 +179,24 @@ impl Survey {
         lvs
     }
 
+    /// Who died, or ended, since the records were read may have written there that its volumes are kept. Its
+    /// lease is ours by now, so that nothing is written after this.
+    fn hear_the_last_word(&mut self, records: &Records) {
+        let records: BTreeMap<&str, &Record> = records
+            .iter()
+            .map(|record| (record.lv_name.as_str(), record))
+            .collect();
+        for entry in &mut self.entries {
+            let Some(&record) = records.get(entry.lv_name.as_str()) else {
+                continue;
+            };
+            if record.is_kept() && entry.verdict != Verdict::Alive {
+                entry.verdict = Verdict::Kept;
+            }
+            entry.record = Some(record.clone());
+        }
+    }
+
     /// Puts together what a record and the LV of its name say.
     fn on_record(
         &mut self,
@@ -164,7 +206,10 @@ impl Survey {
         first: Liveness,
         owners: &mut Owners<'_>,
     ) -> Entry {
-        let is_marked = lv.as_ref().is_some_and(Lv::is_kept);
+        let is_marked = match record.kind {
+            Kind::Image => images::is_marked_kept(&record.lv_path, &record.lv_name),
+            Kind::Lvm | Kind::Loop => lv.as_ref().is_some_and(Lv::is_kept),
+        };
         let kept = record.is_kept() || (record.phase == Phase::Active && is_marked);
         let lv_tag = lv.as_ref().and_then(Lv::owner);
         if let (Some(lv), None) = (&lv, &lv_tag) {
@@ -181,7 +226,7 @@ impl Survey {
                 Liveness::Dead => owners.verdict(&tag, kept),
                 _ => Verdict::of(kept, first),
             },
-            is_marked_kept: lv.is_none() || is_marked,
+            is_marked_kept: is_marked || (lv.is_none() && record.kind != Kind::Image),
             size: lv.as_ref().map(|lv| lv.size).or(recorded_size),
             uuid: lv.as_ref().map(|lv| lv.uuid.clone()),
             path: lv.map_or_else(|| record.lv_path.clone(), |lv| lv.path),
@@ -193,69 +238,17 @@ impl Survey {
     }
 }
 
-/// Takes an LV's own word, where no record tells of it.
-fn off_record(vg_name: String, lv: Lv, tag: OwnerTag, owners: &mut Owners<'_>) -> Entry {
-    Entry {
-        verdict: owners.verdict(&tag, lv.is_kept()),
-        is_marked_kept: lv.is_kept(),
-        lv_name: lv.name,
-        path: lv.path,
-        size: Some(lv.size),
-        uuid: Some(lv.uuid),
-        kind: Kind::Lvm,
-        vg_name,
-        tag,
-        presence: Presence::There,
-        record: None,
-    }
-}
-
-/// Takes a loop device's own word, and its lease's.
-fn loop_off_record(device: Attached, tag: OwnerTag, owners: &mut Owners<'_>) -> Entry {
-    Entry {
-        verdict: owners.verdict(&tag, !device.is_autoclear),
-        is_marked_kept: !device.is_autoclear,
-        lv_name: device.name,
-        path: device.path,
-        size: Some(device.size),
-        uuid: None,
-        kind: Kind::Loop,
-        vg_name: String::new(),
-        tag,
-        presence: Presence::There,
-        record: None,
-    }
-}
-
-/// Finds loop devices of ours that no record tells of: those that have the name of a session whose lease
-/// is here. The lease says whose it was.
-fn unrecorded_loops(state: &State, records: &Records) -> Vec<(OwnerTag, Attached)> {
-    // Usually each lease has its records, and no device need be looked at.
-    let recorded: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
-    let sessions = Lease::sessions(state.dir()).unwrap_or_default();
-    let lost: BTreeSet<&SessionId> = sessions
-        .iter()
-        .filter(|session| !recorded.contains(session))
-        .collect();
-    if lost.is_empty() {
-        return Vec::new();
-    }
-    let of_ours = |device: Attached| {
-        let session = SessionId::of_lv(&device.name)?;
-        if !lost.contains(&session) {
-            return None;
-        }
-        Some((Lease::tag(state.dir(), &session)?, device))
-    };
-    loops::attached().into_iter().filter_map(of_ours).collect()
-}
-
 fn presence(record: &Record, lv: Option<&Lv>, backends: &Backends) -> Presence {
     match record.kind {
         Kind::Loop => match loops::is_attached(&record.lv_path, &record.lv_name) {
             Ok(true) => Presence::There,
             Ok(false) => Presence::Gone,
             Err(_) => Presence::Unseen,
+        },
+        // What cannot be looked at cannot be removed either, and the attempt says why.
+        Kind::Image => match images::is_there(&record.lv_path, &record.lv_name) {
+            Ok(false) => Presence::Gone,
+            Ok(true) | Err(_) => Presence::There,
         },
         Kind::Lvm => match lv {
             Some(lv) if lv.owner().is_some() => Presence::There,

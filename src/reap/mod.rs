@@ -5,6 +5,7 @@ mod bequest;
 mod books;
 mod judge;
 mod occasions;
+mod off_record;
 mod owners;
 mod retain;
 mod sweep;

@@ -11,7 +11,7 @@ use crate::here::Here;
 use crate::lease::Lease;
 use crate::liveness::{LeaseState, Liveness, liveness};
 use crate::lock::FileLock;
-use crate::pool::{EMBEDDED, Pool};
+use crate::pool::{EMBEDDED, IMAGES, Pool};
 use crate::pools_file;
 use crate::process::Process;
 use crate::reap::books::{Places, dead_by_their_records, survey};
@@ -34,11 +34,14 @@ const OTHERS_TIME: Duration = Duration::from_secs(30);
 pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
     let records = state.snapshot()?;
     let sessions = sessions_with_leases(state)?;
-    let is_root = nix::unistd::geteuid().is_root();
-    if !is_root || (records.iter().next().is_none() && sessions.is_empty()) {
+    if records.iter().next().is_none() && sessions.is_empty() {
         return Ok(Reaped::default());
     }
+    let is_root = nix::unistd::geteuid().is_root();
     let worth = |record: &Record| {
+        if !is_root && record.kind != Kind::Image {
+            return false;
+        }
         let tried = record
             .failure
             .as_ref()
@@ -47,7 +50,8 @@ pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
     };
     let mut places = Places {
         vgs: BTreeSet::new(),
-        loops: true,
+        loops: is_root,
+        images: true,
     };
     let mut any_died = false;
     for record in dead_by_their_records(state, &records, worth)? {
@@ -64,7 +68,7 @@ pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
     };
     if sessions.iter().any(is_lost) {
         any_died = true;
-        places = self::places(state, None)?;
+        places = all_places(state)?;
     }
     if !any_died {
         return Ok(Reaped::default());
@@ -120,6 +124,17 @@ pub(super) fn wait_for_reapers(state: &State) -> Result<FileLock> {
     FileLock::wait(&lock).map_err(|err| trust::error("lock", lock, err))
 }
 
+/// Returns all the places in which this user can have volumes: images need no rights, all else needs root.
+pub(super) fn all_places(state: &State) -> Result<Places> {
+    match nix::unistd::geteuid().is_root() {
+        true => places(state, None),
+        false => Ok(Places {
+            images: true,
+            ..Places::default()
+        }),
+    }
+}
+
 /// Returns where volumes of one pool, or of all, are to be looked for.
 pub(crate) fn places(state: &State, pool: Option<&str>) -> Result<Places> {
     let entries = pools_file::read(state.dir())?;
@@ -132,11 +147,11 @@ pub(crate) fn places(state: &State, pool: Option<&str>) -> Result<Places> {
         .iter()
         .filter(|record| record.kind == Kind::Lvm && is_meant(&record.pool_name));
     vgs.extend(recorded.map(|record| record.vg_name.clone()));
-    let loops = is_meant(EMBEDDED);
+    let (loops, images) = (is_meant(EMBEDDED), is_meant(IMAGES));
     match pool {
-        Some(name) if vgs.is_empty() && !loops => {
+        Some(name) if vgs.is_empty() && !loops && !images => {
             Err(crate::pool::no_pool(name, state.dir(), entries.keys()))
         }
-        _ => Ok(Places { vgs, loops }),
+        _ => Ok(Places { vgs, loops, images }),
     }
 }

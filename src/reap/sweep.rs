@@ -5,12 +5,14 @@ use crate::backend::{Leftover, Named};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::give_back::give_back;
+use crate::images;
 use crate::lease::Lease;
 use crate::mount_point;
 use crate::owner::OwnerTag;
 use crate::reap::adopt::{adopt, mark_kept};
 use crate::reap::books::{Entry, Survey};
 use crate::reap::judge::{Action, Presence, Verdict, Wish, action};
+use crate::reap::off_record::images_of;
 use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
 use crate::state::{Failure, Kind, Record, State};
@@ -86,18 +88,17 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
                 let (_, volumes) = doomed
                     .entry(Together::of(entry))
                     .or_insert_with(|| (entry.tag.clone(), Vec::new()));
-                volumes.push(Named {
-                    lv_name: entry.lv_name.clone(),
-                    path: entry.path.clone(),
-                    size: entry.size.unwrap_or_default(),
-                    uuid: entry.uuid.clone(),
-                });
+                volumes.push(entry.named());
             }
         }
     }
     reaped.forgotten = forgotten.iter().map(|entry| entry.lv_name.clone()).collect();
-    for name in &reaped.forgotten {
-        mount_point::remove_all_of(name);
+    for entry in &forgotten {
+        mount_point::remove_all_of(&entry.lv_name);
+        if entry.kind == Kind::Image {
+            // Who removed it may have died over its mark. One that cannot be removed harms nobody.
+            let _ = images::remove_marker(&entry.path, &entry.lv_name);
+        }
     }
     if !forgotten.is_empty() {
         state.update(|records| {
@@ -224,7 +225,7 @@ fn end_leases_of_nobody(state: &State, survey: Survey, reaped: &Reaped) -> Resul
         let sessions =
             Lease::sessions(state.dir()).map_err(|err| Error::io("list", state.dir().leases(), err))?;
         for session in sessions {
-            if recorded.contains(&session) || in_use.contains(&session) {
+            if recorded.contains(&session) || in_use.contains(&session) || may_be_needed(state, &session) {
                 continue;
             }
             if let (_, Some(lease)) = Lease::probe(state.dir(), &session) {
@@ -233,4 +234,13 @@ fn end_leases_of_nobody(state: &State, survey: Survey, reaped: &Reaped) -> Resul
         }
         Ok(())
     })
+}
+
+/// Tells whether there may be something of a session where this sweep did not look.
+fn may_be_needed(state: &State, session: &SessionId) -> bool {
+    let me = nix::unistd::geteuid();
+    // What root has made, others cannot see.
+    let is_mine = || Lease::tag(state.dir(), session).is_some_and(|tag| tag.owner.uid == Some(me.as_raw()));
+    let has_images = images_of(state, session).map_or(true, |images| !images.is_empty());
+    has_images || !(me.is_root() || is_mine())
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::images;
 use crate::lock::FileLock;
 use crate::state::{Kind, Record};
 use crate::state_dir::StateDir;
@@ -190,8 +191,11 @@ fn parse(text: &[u8]) -> Loaded {
             Ok(mut record) => {
                 // kerneldev-mcp keeps no key of ours when it writes the file, and no volume of its own
                 // is in no VG.
-                if record.vg_name.is_empty() {
-                    record.kind = Kind::Loop;
+                if record.vg_name.is_empty() && record.kind == Kind::Lvm {
+                    record.kind = match images::is_image(&record.lv_path) {
+                        true => Kind::Image,
+                        false => Kind::Loop,
+                    };
                 }
                 records.records.push(record);
             }

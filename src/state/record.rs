@@ -79,6 +79,7 @@ pub(crate) enum Kind {
     #[default]
     Lvm,
     Loop,
+    Image,
 }
 
 /// How far a volume has come.
@@ -126,6 +127,9 @@ impl Record {
     }
 }
 
+/// Why a volume is kept, if only the volume itself tells that it is.
+pub(crate) const FOUND: &str = "found";
+
 /// A volume of which no record tells, as the volume itself does.
 pub(crate) struct Found<'a> {
     pub(crate) tag: &'a OwnerTag,
@@ -170,7 +174,7 @@ impl Found<'_> {
             test: None,
             attempt: None,
             run_id: None,
-            kept: self.is_kept.then(|| "found".to_owned()),
+            kept: self.is_kept.then(|| FOUND.to_owned()),
             failure: None,
             others: Map::new(),
         }
@@ -190,10 +194,10 @@ pub(crate) struct NewRecords<'a> {
 
 impl NewRecords<'_> {
     /// Writes down a volume that is about to be made.
-    pub(crate) fn record(&self, lv_name: String, spec: &VolumeSpec) -> Record {
+    pub(crate) fn record(&self, lv_name: String, lv_path: PathBuf, spec: &VolumeSpec) -> Record {
         let OwnerTag { session, owner, .. } = self.tag;
         Record {
-            lv_path: PathBuf::from(format!("/dev/{}/{lv_name}", self.vg_name)),
+            lv_path,
             lv_name,
             pool_name: self.pool_name.to_owned(),
             vg_name: self.vg_name.to_owned(),

@@ -56,7 +56,8 @@ impl TestDev {
     ///
     /// Succeeds only if `KDEV_SESSION` beside it names a session whose test still runs, and the kernel says
     /// that the device is that session's: for an LV by the name and the UUID that device-mapper has for it,
-    /// for a loop device by the name under which it was attached. The spelling of the path does not matter.
+    /// for a loop device by the name under which it was attached. An image has to be the very file that the
+    /// books speak of. The spelling of the path does not matter.
     ///
     /// ```no_run
     /// # use kdev_volumes::TestDev;
@@ -121,7 +122,7 @@ impl TestDev {
         let failed = |err| Error::io("open", &self.path, err);
         let opened = OpenOptions::new().read(true).write(true).open(&self.path);
         let device = opened.map_err(failed)?;
-        match Identity::of(&device).map_err(failed)?.as_ref() == Some(&self.identity) {
+        match self.identity.is(&device).map_err(failed)? {
             true => Ok(device),
             false => {
                 let why = format!(

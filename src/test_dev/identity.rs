@@ -5,12 +5,14 @@ use std::path::Path;
 
 use kdev_volumes_spec::Bytes;
 
+use crate::images;
 use crate::loops;
 use crate::lvm::MappedName;
 use crate::mounts::text_of;
 
 /// Which LV or named loop device a block device is, by the kernel's word alone: paths in `/dev` are only
-/// links, and numbers go from one device to another.
+/// links, and numbers go from one device to another. Which image a file is, the
+/// books have to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// For a loop device, the name under which it was attached.
@@ -19,6 +21,8 @@ pub(crate) struct Identity {
     pub(crate) vg_name: String,
     /// An LV's.
     pub(crate) uuid: Option<String>,
+    /// An image's, by the numbers of its file system and its own.
+    pub(crate) file: Option<(u64, u64)>,
 }
 
 impl Identity {
@@ -38,10 +42,27 @@ impl Identity {
         Ok(is_that.then(|| Self::of_loop(&device)).flatten())
     }
 
-    /// Asks for a device that is open, which cannot become another meanwhile.
-    pub(crate) fn of(device: &File) -> io::Result<Option<Self>> {
+    /// Tells whether a device, or file, that is open is this one. It cannot become another meanwhile.
+    pub(crate) fn is(&self, device: &File) -> io::Result<bool> {
+        if self.file.is_some() {
+            return Ok(images::identity(device)? == self.file);
+        }
         let mapped = MappedName::of(device.metadata()?.rdev()).map(Self::from);
-        Ok(mapped.or_else(|| Self::of_loop(device)))
+        Ok(mapped.or_else(|| Self::of_loop(device)).as_ref() == Some(self))
+    }
+
+    /// Takes a volume's image; `None` if it is not there.
+    pub(crate) fn of_image(path: &Path, lv_name: &str) -> io::Result<Option<(Self, Bytes)>> {
+        let Some(image) = images::pin(path, lv_name) else {
+            return Ok(None);
+        };
+        let identity = Self {
+            lv_name: lv_name.to_owned(),
+            vg_name: String::new(),
+            uuid: None,
+            file: images::identity(&image)?,
+        };
+        Ok(Some((identity, Bytes::new(image.metadata()?.len()))))
     }
 
     fn of_loop(device: &File) -> Option<Self> {
@@ -49,6 +70,7 @@ impl Identity {
             lv_name: loops::name_of(device)?,
             vg_name: String::new(),
             uuid: None,
+            file: None,
         })
     }
 }
@@ -59,6 +81,7 @@ impl From<MappedName> for Identity {
             lv_name: mapped.lv_name,
             vg_name: mapped.vg_name,
             uuid: Some(mapped.uuid),
+            file: None,
         }
     }
 }

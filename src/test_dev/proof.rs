@@ -10,6 +10,7 @@ use kdev_volumes_spec::Bytes;
 
 use crate::error::Error;
 use crate::here::Here;
+use crate::images;
 use crate::lease::Lease;
 use crate::liveness::{Liveness, liveness};
 use crate::lvm::{Group, Lv};
@@ -18,7 +19,7 @@ use crate::owner::Owner;
 use crate::process::Process;
 use crate::session::SESSION_VARIABLE;
 use crate::session_id::SessionId;
-use crate::state::{Phase, State};
+use crate::state::{Kind, Phase, State};
 use crate::state_dir::StateDir;
 use crate::test_dev::identity::{Identity, size_of};
 
@@ -35,13 +36,10 @@ pub(crate) enum Unproved {
 /// still runs.
 pub(crate) fn prove(path: &Path) -> Result<(Identity, Bytes), Unproved> {
     let session = session_of_env()?;
-    let number = block_device(path)?;
-    let identity = Identity::at(path, number).map_err(|err| Error::io("look at", path, err))?;
-    let (Some(identity), Some(size)) = (identity, size_of(number)) else {
-        return because(format!(
-            "the kernel knows device {} as no LV and no loop device of a test's (was it given back?)",
-            text_of(number)
-        ));
+    let state = State::new(StateDir::from_env()?);
+    let (identity, size) = match kind_of(path)? {
+        Named::Device(number) => device(path, number)?,
+        Named::File(numbers) => image(&state, &session, numbers)?,
     };
     match SessionId::of_lv(&identity.lv_name) {
         Some(its) if its == session => {}
@@ -57,7 +55,6 @@ pub(crate) fn prove(path: &Path) -> Result<(Identity, Bytes), Unproved> {
             ));
         }
     }
-    let state = State::new(StateDir::from_env()?);
     let owner = owner(&state, &identity, &session)?;
     let (lease, _) = Lease::probe(state.dir(), &session);
     match liveness(&owner, lease, Here::get()?, Process::find) {
@@ -86,9 +83,17 @@ fn session_of_env() -> Result<SessionId, Unproved> {
     }
 }
 
-fn block_device(path: &Path) -> Result<u64, Unproved> {
+/// What a path names, by the kernel's numbers.
+enum Named {
+    Device(u64),
+    /// A regular file: its file system, and itself.
+    File((u64, u64)),
+}
+
+fn kind_of(path: &Path) -> Result<Named, Unproved> {
     match fs::metadata(path) {
-        Ok(meta) if meta.file_type().is_block_device() => Ok(meta.rdev()),
+        Ok(meta) if meta.file_type().is_block_device() => Ok(Named::Device(meta.rdev())),
+        Ok(meta) if meta.is_file() => Ok(Named::File((meta.dev(), meta.ino()))),
         Ok(_) => because("it is no block device"),
         Err(err) if err.kind() == ErrorKind::NotFound => {
             because("there is no such file (was it given back?)")
@@ -97,12 +102,52 @@ fn block_device(path: &Path) -> Result<u64, Unproved> {
     }
 }
 
+fn device(path: &Path, number: u64) -> Result<(Identity, Bytes), Unproved> {
+    let identity = Identity::at(path, number).map_err(|err| Error::io("look at", path, err))?;
+    match (identity, size_of(number)) {
+        (Some(identity), Some(size)) => Ok((identity, size)),
+        _ => because(format!(
+            "the kernel knows device {} as no LV and no loop device of a test's (was it given back?)",
+            text_of(number)
+        )),
+    }
+}
+
+/// A file says nothing of itself: it is an image of the session's only if a record speaks of that very file,
+/// or the lease of the directory that it is in.
+fn image(state: &State, session: &SessionId, numbers: (u64, u64)) -> Result<(Identity, Bytes), Unproved> {
+    let records = state.snapshot()?;
+    let recorded = records.iter().filter(|record| record.kind == Kind::Image);
+    let recorded = recorded.map(|record| (record.lv_path.clone(), record.lv_name.clone()));
+    let directory = Lease::images(state.dir(), session);
+    // One that cannot be looked at proves nothing.
+    let found = directory.and_then(|directory| images::in_directory(&directory).ok());
+    let found = found
+        .into_iter()
+        .flatten()
+        .map(|image| (image.path, image.lv_name));
+    for (path, lv_name) in recorded.chain(found) {
+        if SessionId::of_lv(&lv_name).as_ref() != Some(session) {
+            continue;
+        }
+        let image = Identity::of_image(&path, &lv_name).map_err(|err| Error::io("look at", &path, err))?;
+        if let Some(image) = image.filter(|(identity, _)| identity.file == Some(numbers)) {
+            return Ok(image);
+        }
+    }
+    because(format!(
+        "it is no block device but a file, and no image of session {session} in `{}`",
+        state.dir().root().display()
+    ))
+}
+
 /// Finds whose the volume is: by its record, and only if there is none by the VG's or the lease's tag.
 fn owner(state: &State, identity: &Identity, session: &SessionId) -> Result<Owner, Unproved> {
     let Identity {
         lv_name,
         vg_name,
         uuid,
+        ..
     } = identity;
     let records = state.snapshot()?;
     if let Some(record) = records.iter().find(|record| record.lv_name == *lv_name) {

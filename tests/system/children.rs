@@ -264,6 +264,22 @@ fn waits_under_a_tower(test: Volume, swap: Volume) {
     wait_to_be_killed();
 }
 
+/// The file system that is mounted of its volume holds another, which is mounted too.
+#[kdev_volumes(test = "64M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_under_an_inner_image(test: Volume) {
+    let [point, upper] = ["CHILD_MOUNT_POINT", "CHILD_UPPER_MOUNT_POINT"]
+        .map(|variable| PathBuf::from(env::var_os(variable).unwrap()));
+    make_filesystem(&test);
+    succeed("mount", &[test.path(), &point]);
+    let file = point.join("image");
+    fs::File::create(&file).unwrap().set_len(16 << 20).unwrap();
+    succeed("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), &file]);
+    succeed("mount", &["-oloop".as_ref(), &file, &upper]);
+    wait_to_be_killed();
+}
+
 /// Passes, but leaves its volume mounted.
 #[kdev_volumes(test = "32M")]
 #[test]
@@ -323,6 +339,31 @@ fn wants_too_much() {
 #[ignore = "started by other tests"]
 fn wants_too_much_and_should_panic() {
     panic!("got two terabytes");
+}
+
+/// Takes images by their constructor, of a size that is not whole.
+#[test]
+#[ignore = "started by other tests"]
+fn takes_an_image_by_name() {
+    let spec = Spec::new([VolumeSpec::new("odd", "5000".parse().unwrap()).unwrap()]).unwrap();
+    let pool = Pool::images().unwrap();
+    assert_eq!(pool.name(), Pool::named("images").unwrap().name());
+    let session = pool.allocate(&spec).unwrap();
+    let volume = session.volume("odd").unwrap();
+    assert_eq!(volume.size().get(), 8192);
+    assert_eq!(fs::metadata(volume.path()).unwrap().len(), 8192);
+    session.close().unwrap();
+}
+
+/// What can be done with an image without any rights.
+#[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn checks_its_image_and_cannot_mount_it(test: Volume) {
+    succeed("e2fsck", &["-fn".as_ref(), test.path()]);
+    let err = test.mount().unwrap_err();
+    assert!(matches!(err, Error::NotRoot { .. }), "{err}");
+    test.close().unwrap();
 }
 
 /// Keeps its volume by its own decision.

@@ -90,7 +90,10 @@ pub(crate) fn a_volume_left_mounted_fails_the_test(scene: &Scene, child: &str) {
 /// The first volume fits the limit and is made; the second does not.
 #[test]
 fn if_one_volume_cannot_be_made_there_is_none() {
-    let scene = Scene::embedded();
+    one_too_large_is_none(&Scene::embedded());
+}
+
+pub(crate) fn one_too_large_is_none(scene: &Scene) {
     let child = scene.child("wants_too_much");
     let script = "trap '' XFSZ; ulimit -f 65536; exec \"$@\"";
     let said = scene

@@ -8,6 +8,7 @@ mod declared;
 mod embedded;
 mod errors;
 mod filesystems;
+mod images;
 mod keep;
 mod liveness;
 #[cfg(feature = "test-bed")]

@@ -53,6 +53,41 @@ impl Scene {
         scene
     }
 
+    /// Volumes are image files, in a directory below this scene's own.
+    pub(crate) fn images() -> Self {
+        let scene = Self::with_pool_named("images");
+        scene.make_tmp();
+        scene
+    }
+
+    /// The files of images and marks of kept ones, of all users.
+    pub(crate) fn image_files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.tmp()).into_iter().flatten();
+        let directories = entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| is_for_images(path) && path.is_dir());
+        let files = directories.flat_map(|directory| fs::read_dir(directory).unwrap());
+        let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    /// The names of the volumes whose images are there.
+    pub(crate) fn image_names(&self) -> Vec<String> {
+        let files = self.image_files().into_iter();
+        let names = files.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+        names
+            .filter_map(|name| name.strip_suffix(".img").map(str::to_owned))
+            .collect()
+    }
+
+    /// Makes all of the scene another user's.
+    pub(crate) fn give_all_to(&self, user: u32) {
+        let owner = format!("{user}:{user}");
+        let mut chown = Command::new("chown");
+        chown.args(["--recursive", &owner]).arg(self.path("")).good();
+    }
+
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
     }
@@ -81,10 +116,11 @@ impl Scene {
         self.path("tmp")
     }
 
-    /// What is in it.
+    /// What is in it, but for images.
     pub(crate) fn mount_points(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.tmp()).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect()
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| !is_for_images(path)).collect()
     }
 
     /// A program in the environment of this scene, and nothing else of ours or of the test runner's.
@@ -153,6 +189,21 @@ impl Scene {
             "--nocapture",
         ]);
         command.env(AS_UNDER_NEXTEST.0, AS_UNDER_NEXTEST.1);
+        command
+    }
+
+    /// Such a process of another user, whose all of the scene has to be.
+    pub(crate) fn child_as_nobody(&self, name: &str) -> Command {
+        let program = self.path("program");
+        if !program.exists() {
+            fs::copy(env::current_exe().unwrap(), &program).unwrap();
+        }
+        let child = self.child(name);
+        let mut command = self.program(&program);
+        command
+            .args(child.get_args())
+            .env(AS_UNDER_NEXTEST.0, AS_UNDER_NEXTEST.1);
+        command.uid(NOBODY).gid(NOBODY);
         command
     }
 
@@ -267,9 +318,12 @@ impl Scene {
         self.assert_no_trace();
     }
 
-    /// Tells whether no record and no lease is left.
+    /// Tells whether no record, no lease and no image is left.
     pub(crate) fn is_without_trace(&self) -> bool {
-        self.records().is_empty() && self.leases().is_empty() && self.unfinished().is_empty()
+        self.records().is_empty()
+            && self.leases().is_empty()
+            && self.unfinished().is_empty()
+            && self.image_files().is_empty()
     }
 
     /// Files that were to take another's place.
@@ -281,11 +335,12 @@ impl Scene {
             .collect()
     }
 
-    /// No record and no lease is left.
+    /// No record, no lease and no image is left.
     pub(crate) fn assert_no_trace(&self) {
         assert_eq!(self.records(), Vec::<Value>::new());
         assert_eq!(self.leases(), Vec::<PathBuf>::new());
         assert_eq!(self.unfinished(), Vec::<PathBuf>::new());
+        assert_eq!(self.image_files(), Vec::<PathBuf>::new());
     }
 }
 
@@ -296,10 +351,15 @@ impl Drop for Scene {
             // It may have made the state another user's, which root refuses.
             let mut to_root = Command::new("chown");
             to_root.args(["--recursive", "--no-dereference", "0:0"]);
-            let _ = to_root.arg(self.state_dir()).output();
+            let _ = to_root.arg(self.state_dir()).arg(self.tmp()).output();
             let _ = self.kdev(&["pool", "cleanup", "--kept"]).output();
         }
     }
+}
+
+fn is_for_images(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("kdev-images-"))
 }
 
 /// A child that is killed when the test ends, however it ends.

@@ -13,7 +13,8 @@ use crate::plan::PlanArgs;
 #[command(name = "kdev", version, propagate_version = true)]
 #[command(after_help = "\
 Environment:
-  KERNELDEV_DEVICE_POOL  the pool from which tests take volumes; unset: loop devices
+  KERNELDEV_DEVICE_POOL  the pool from which tests take volumes; `images`: image files, which
+                         need no rights; unset, or `embedded`: loop devices
   KDEV_KEEP              what tests do with their volumes: never (default), always, failed
   KDEV_KEEP_MAX          of how many tests each pool keeps volumes so at most; unset: of all
   KDEV_STATE_DIR         where pools and records are kept; unset: ~/.kerneldev-mcp
@@ -46,17 +47,17 @@ With --json: one document, {\"pools\": [POOL...]}. Every key is always there, an
 knows. Later versions may add keys and verdicts.
 
   POOL
-    name          the pool's name; `embedded` for loop devices
-    vg_name       its VG; null for loop devices
+    name          the pool's name; `embedded` for loop devices, `images` for image files
+    vg_name       its VG; null for loop devices and images
     size_bytes    the VG's room in all
     free_bytes    of that, what a new volume may take
     trouble       why the VG cannot be looked at
-    foreign       names of LVs in the VG that are not ours
+    foreign       names of LVs in the VG, or of images, that are not ours
     volumes       [VOLUME...]
 
   VOLUME
     lv_name       its name, by which `kdev pool cleanup --kept` takes it
-    path          the device
+    path          the device, or the image file
     size_bytes    null until it is made
     pool          the pool that it was taken from
     pid           the process that it was made for
@@ -82,7 +83,7 @@ pub(crate) enum PoolCommand {
         /// The disk or partition; all of it becomes the pool's
         #[arg(long)]
         device: PathBuf,
-        /// The pool's name
+        /// The pool's name; `embedded` and `images` are no names for one
         #[arg(long, default_value = "default")]
         pool: String,
         /// The VG's name [default: kerneldev-POOL-vg]
@@ -101,7 +102,7 @@ pub(crate) enum PoolCommand {
     /// gone (only a record is left).
     #[command(after_long_help = STATUS_KEYS)]
     Status {
-        /// Only this pool; `embedded` for loop devices
+        /// Only this pool; `embedded` for loop devices, `images` for image files
         #[arg(long)]
         pool: Option<String>,
         /// One JSON document, for programs; `--help` tells its keys
@@ -115,7 +116,7 @@ pub(crate) enum PoolCommand {
     /// interrupted is finished. Volumes of live owners, of unknown ones, and LVs that are not ours stay
     /// in any case.
     Cleanup {
-        /// Only this pool; `embedded` for loop devices
+        /// Only this pool; `embedded` for loop devices, `images` for image files
         #[arg(long)]
         pool: Option<String>,
         /// Remove kept volumes too

@@ -13,7 +13,7 @@ use crate::table::Table;
 Exit status: 0 each test fits, 1 one needs more than there is or the tests could not be listed,
 2 usage, 69 this host lacks what is needed.")]
 pub(crate) struct PlanArgs {
-    /// The pool; `embedded` for loop devices [default: what KERNELDEV_DEVICE_POOL names]
+    /// The pool; `embedded` for loop devices, `images` for image files [default: what KERNELDEV_DEVICE_POOL names]
     #[arg(long, conflicts_with = "room")]
     pool: Option<String>,
     /// Plan for a pool that need not be here, with this much room, such as 100G
@@ -91,7 +91,7 @@ fn summary(plan: &Plan) -> String {
     );
     let (Some(room), Some(at_once)) = (&plan.room, plan.at_once()) else {
         text.push_str(
-            "Their volumes are loop devices over sparse files, and all may run at once (`--pool` or `--room` plans for a pool).\n",
+            "Their volumes are sparse files, and all may run at once (`--pool` or `--room` plans for a pool).\n",
         );
         return text;
     };

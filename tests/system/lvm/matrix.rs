@@ -51,7 +51,7 @@ fn a_session_whose_keeping_dies_anywhere_is_kept_or_gone() {
     assert!(places[before - 1] == "file replaced", "{places:#?}");
     assert_passed(
         &places[before..],
-        &["file replaced", "begun: lvm lvchange", "done: lvm lvchange"],
+        &["begun: lvm lvchange", "done: lvm lvchange", "file replaced"],
     );
 }
 

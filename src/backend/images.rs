@@ -1,0 +1,43 @@
+use crate::backend::{Leftover, Made, Named};
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::holders::standing_on;
+use crate::images::{self, ImageDir};
+use crate::trust;
+
+pub(super) fn make(dir: &ImageDir, volume: &mut Named, is_kept: bool) -> Result<Made> {
+    let image = dir.make(&volume.lv_name)?;
+    volume.path = dir.image(&volume.lv_name);
+    // How large a file may be, and how much of it may be missing, is for the filesystem to say.
+    image
+        .set_len(volume.size.get())
+        .map_err(|err| Error::io("make a sparse file of the volume's size of", &volume.path, err))?;
+    fault::point("image has its size");
+    if is_kept {
+        mark_kept(volume)?;
+    }
+    Ok(Made {
+        lv_name: volume.lv_name.clone(),
+        path: volume.path.clone(),
+        size: volume.size,
+        uuid: None,
+        device: None,
+    })
+}
+
+pub(super) fn mark_kept(volume: &Named) -> Result<()> {
+    images::mark_kept(&volume.path, &volume.lv_name)
+        .map_err(|err| trust::error("mark as kept the image", &volume.path, err))
+}
+
+/// Only what stands on an image keeps it: a loop device would live on over a file without a name, and who
+/// has mounted it would not know that it is lost.
+pub(super) fn remove(volume: &Named) -> Option<Leftover> {
+    let standing = standing_on(&[&volume.path]).remove(0);
+    if !standing.is_empty() {
+        return Some(Leftover::held(volume, standing.join(", ")));
+    }
+    let err = images::remove(&volume.path, &volume.lv_name).err()?;
+    let err = trust::error("remove the image", &volume.path, err);
+    Some(Leftover::new(volume, err.chain()))
+}

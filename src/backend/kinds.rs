@@ -1,0 +1,177 @@
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::backend::{Leftover, Made, Named, images, lvs};
+use crate::error::Result;
+use crate::holders::is_claimed;
+use crate::images::ImageDir;
+use crate::lease::Lease;
+use crate::loops::{self, LoopDevice, LoopDir};
+use crate::lvm::{Group, NewLv};
+use crate::owner::OwnerTag;
+use crate::state::Kind;
+
+/// What makes volumes and removes them.
+#[derive(Clone, Debug)]
+pub(crate) enum Backend {
+    Lvm(Group),
+    Loop(LoopDir),
+    Image(ImageDir),
+}
+
+impl Backend {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Lvm(_) => Kind::Lvm,
+            Self::Loop(_) => Kind::Loop,
+            Self::Image(_) => Kind::Image,
+        }
+    }
+
+    /// Returns the VG's name, or nothing.
+    pub(crate) fn vg_name(&self) -> &str {
+        match self {
+            Self::Lvm(group) => &group.name,
+            Self::Loop(_) | Self::Image(_) => "",
+        }
+    }
+
+    /// Returns where a volume is going to be, so that its record can say so before it is there. Which loop
+    /// device it will be nobody knows.
+    pub(crate) fn path_of(&self, lv_name: &str) -> PathBuf {
+        match self {
+            Self::Lvm(_) | Self::Loop(_) => PathBuf::from(format!("/dev/{}/{lv_name}", self.vg_name())),
+            Self::Image(dir) => dir.image(lv_name),
+        }
+    }
+
+    /// Returns the directory that has to be looked into for volumes of which no record tells.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Lvm(_) | Self::Loop(_) => None,
+            Self::Image(dir) => Some(dir.path()),
+        }
+    }
+
+    /// Makes all the volumes, or fails; then some of them may be there.
+    ///
+    /// An LV or image that is to be kept says so from the beginning. An image's path is set as soon as it is
+    /// there: what stands at the path of one that could not be made is somebody else's.
+    pub(crate) fn make(
+        &self,
+        wanted: &mut [Named],
+        tag: &OwnerTag,
+        lease: &Lease,
+        is_kept: bool,
+    ) -> Result<Vec<Made>> {
+        match self {
+            Self::Lvm(group) => {
+                for volume in wanted.iter() {
+                    let new = NewLv {
+                        name: &volume.lv_name,
+                        size: volume.size,
+                        tag,
+                        is_kept,
+                    };
+                    group.create(&new, lease)?;
+                }
+                lvs::look_up(group, wanted)
+            }
+            Self::Loop(dir) => wanted
+                .iter()
+                .map(|volume| {
+                    let device = dir.attach(&volume.lv_name, volume.size)?;
+                    Ok(Made {
+                        lv_name: volume.lv_name.clone(),
+                        path: device.path().to_owned(),
+                        size: volume.size,
+                        uuid: None,
+                        device: Some(device),
+                    })
+                })
+                .collect(),
+            Self::Image(dir) => wanted
+                .iter_mut()
+                .map(|volume| images::make(dir, volume, is_kept))
+                .collect(),
+        }
+    }
+
+    /// Removes volumes of one session and confirms that they are gone; returns those that are not.
+    ///
+    /// Fails only if nobody can say which are gone.
+    pub(crate) fn remove(&self, volumes: &[Named], tag: &OwnerTag) -> Result<Vec<Leftover>> {
+        // What something stands on could not be removed, and LVM would not remove the others either.
+        let mut left = Vec::new();
+        let mut free = Vec::new();
+        for volume in volumes {
+            // Another volume may have the loop device by now.
+            let may_be_there = match self {
+                Self::Lvm(_) => true,
+                Self::Loop(_) => loops::is_attached(&volume.path, &volume.lv_name)?,
+                // No block device: what stands on it is asked below.
+                Self::Image(_) => false,
+            };
+            match may_be_there && is_claimed(&volume.path) {
+                true => left.push(Leftover::held(
+                    volume,
+                    "something stands on it that cannot be seen".into(),
+                )),
+                false => free.push(volume),
+            }
+        }
+        if free.is_empty() {
+            return Ok(left);
+        }
+        match self {
+            Self::Lvm(group) => left.extend(lvs::remove(group, &free, tag)?),
+            Self::Loop(_) => detach_loops(&free, &mut left)?,
+            Self::Image(_) => left.extend(free.into_iter().filter_map(images::remove)),
+        }
+        Ok(left)
+    }
+
+    /// Holds a volume open, if it is there and is still the one that is meant: as long as this file is
+    /// open, its device number cannot become another's.
+    pub(crate) fn pin(&self, volume: &Named) -> Option<File> {
+        match self {
+            Self::Lvm(group) => {
+                let mapped = group.mapped(&volume.lv_name)?;
+                let is_meant = volume.uuid.as_ref() == Some(&mapped.uuid);
+                is_meant.then(|| mapped.pin())?
+            }
+            Self::Loop(_) => loops::pin(&volume.path, &volume.lv_name),
+            Self::Image(_) => crate::images::pin(&volume.path, &volume.lv_name),
+        }
+    }
+
+    /// Makes sure that volumes stay when this process is gone, should the records be lost: an LV says so
+    /// itself, an image by a file beside it, a loop device by not going by itself.
+    pub(crate) fn keep(&self, volumes: &[(&Named, Option<&LoopDevice>)], tag: &OwnerTag) -> Result<()> {
+        match self {
+            Self::Lvm(group) => {
+                let names: Vec<&str> = volumes
+                    .iter()
+                    .map(|(volume, _)| volume.lv_name.as_str())
+                    .collect();
+                group.mark_kept(&names, tag)
+            }
+            Self::Image(_) => volumes
+                .iter()
+                .try_for_each(|(volume, _)| images::mark_kept(volume)),
+            Self::Loop(_) => volumes
+                .iter()
+                .filter_map(|(_, device)| *device)
+                .try_for_each(LoopDevice::outlive_us),
+        }
+    }
+}
+
+fn detach_loops(volumes: &[&Named], left: &mut Vec<Leftover>) -> Result<()> {
+    for volume in volumes {
+        if !loops::detach(&volume.path, &volume.lv_name)? {
+            left.push(Leftover::held(volume, "the kernel still has it attached".into()));
+        }
+    }
+    Ok(())
+}
