@@ -1,6 +1,7 @@
 # shellcheck shell=dash
 # The guest's first process from here on: makes a machine of the root, and does what the host
 # asks for through the event line: `plan`, `run ROUND`, `dump`, `end`. It answers
+# `took COMMAND`,
 # `step TEXT`, `ready`, `planned CODE`, `done ROUND CODE`, `fail TEXT`, `bye`. All that is more
 # than a word goes to files in /results.
 #
@@ -100,7 +101,13 @@ check() {
 }
 
 say ready
+last=''
 while read -r command round <&3; do
+    # A serial line may keep what comes while it sends, until more comes: the host says everything
+    # again until it hears that we have it.
+    say "took $command $round"
+    [ "$command $round" != "$last" ] || continue
+    last="$command $round"
     case $command in
     plan)
         {

@@ -43,7 +43,7 @@ pub(crate) fn quit(to: &mut impl Write) -> io::Result<()> {
 }
 
 fn execute(to: &mut impl Write, command: &Value) -> io::Result<()> {
-    writeln!(to, "{command}")
+    to.write_all(format!("{command}\n").as_bytes())
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ pub(crate) enum Said {
     Step(String),
     /// It waits for what it is to run.
     Ready,
+    /// It has heard this, and does it.
+    Took(String),
     /// `check -n` ended with that code.
     Planned(i32),
     /// `check` ended in the round of that name, with that code.
@@ -27,6 +29,7 @@ impl Said {
         Some(match word {
             "hello" => Self::Hello(rest.to_owned()),
             "step" => Self::Step(rest.to_owned()),
+            "took" => Self::Took(rest.to_owned()),
             "ready" => Self::Ready,
             "planned" => Self::Planned(rest.parse().ok()?),
             "done" => {
@@ -50,6 +53,8 @@ mod tests {
     #[rstest]
     #[case("hello 6.1.0-56-amd64", Some(Said::Hello("6.1.0-56-amd64".into())))]
     #[case("step mounting the root\r", Some(Said::Step("mounting the root".into())))]
+    #[case("took run round-1", Some(Said::Took("run round-1".into())))]
+    #[case("took plan ", Some(Said::Took("plan".into())))]
     #[case("ready", Some(Said::Ready))]
     #[case("planned 0", Some(Said::Planned(0)))]
     #[case("done round-1 137", Some(Said::Done("round-1".into(), 137)))]

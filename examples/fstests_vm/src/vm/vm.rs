@@ -24,6 +24,8 @@ pub(crate) struct Vm {
     events: UnixStream,
     qmp: UnixStream,
     heard: Receiver<FromLine>,
+    /// What was told and not yet heard, and when it was said last.
+    untaken: Option<(String, Instant)>,
     shutdown: Option<String>,
     is_gone: bool,
 }
@@ -78,6 +80,9 @@ enum FromLine {
 /// How long a kernel gets to write what one letter asks for, before the next one.
 const BETWEEN_LETTERS: Duration = Duration::from_millis(1500);
 
+/// How long the guest may take to say that it has understood.
+const BEFORE_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a serial line is held in its break.
 const AFTER_BREAK: Duration = Duration::from_millis(300);
 
@@ -112,6 +117,7 @@ impl Vm {
             events,
             qmp,
             heard,
+            untaken: None,
             shutdown: None,
             is_gone: false,
         })
@@ -124,8 +130,14 @@ impl Vm {
             if self.is_gone {
                 return Heard::Gone;
             }
+            self.say_again();
             let left = until.saturating_duration_since(Instant::now());
             match self.heard.recv_timeout(left) {
+                Ok(FromLine::Said(Said::Took(command))) => {
+                    if self.untaken.as_ref().is_some_and(|(told, _)| *told == command) {
+                        self.untaken = None;
+                    }
+                }
                 Ok(FromLine::Said(said)) => return Heard::Said(said),
                 Ok(FromLine::Console(bytes)) => return Heard::Console(bytes),
                 Ok(FromLine::Told(qmp::Told::Shutdown(reason))) => self.shutdown = Some(reason),
@@ -137,9 +149,26 @@ impl Vm {
         }
     }
 
-    /// Tells our program in the machine what to do.
+    /// Tells our program in the machine what to do; again and again while it is [heard](Self::hear), until it
+    /// says that it has understood.
     pub(crate) fn tell(&mut self, command: &str) -> io::Result<()> {
-        writeln!(self.events, "{command}")
+        self.untaken = Some((command.to_owned(), Instant::now()));
+        self.say(command)
+    }
+
+    fn say_again(&mut self) {
+        let Some((command, said)) = &mut self.untaken else { return };
+        if said.elapsed() > BEFORE_AGAIN {
+            *said = Instant::now();
+            let command = command.clone();
+            // A machine that cannot be told is one of which it will be heard that it is gone.
+            let _ = self.say(&command);
+        }
+    }
+
+    fn say(&mut self, command: &str) -> io::Result<()> {
+        // In one piece: of a line in two, a serial line may keep the end back.
+        self.events.write_all(format!("{command}\n").as_bytes())
     }
 
     /// Asks the kernel itself, past all of its programs, to say what it is doing: its blocked tasks, its
