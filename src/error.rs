@@ -229,7 +229,7 @@ pub enum Error {
 
     /// The kernel gives no loop devices here.
     #[error(
-        "no loop device can be had for the embedded default (`modprobe loop`; in a container, share /dev/loop-control and /dev/loop*; or set up a pool with `kdev pool setup` and name it in KERNELDEV_DEVICE_POOL)"
+        "no loop device can be had for the embedded default (`modprobe loop`; in a container, share /dev/loop-control and /dev/loop*; or set up a pool with `kdev pool setup` and name it in KERNELDEV_DEVICE_POOL; where files will do, that is `images`)"
     )]
     NoLoop {
         /// What the kernel said.

@@ -105,6 +105,7 @@ mod tests {
         let told = verdict.flakiness().map(|flakiness| flakiness.to_string());
         assert_eq!((verdict.outcome, told.as_deref()), (expected, flaky));
         assert_eq!(verdict.attempts.len(), outcomes.len());
+        assert_eq!(verdict.is_flaky(), flaky.is_some());
         // One at a time is the same.
         let mut results = ran(outcomes).into_iter();
         let first = results.next();

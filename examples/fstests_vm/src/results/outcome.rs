@@ -30,18 +30,6 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// Every outcome, from best to worst.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Pass,
-        Self::Expunged,
-        Self::NotRun,
-        Self::NeverStarted,
-        Self::Interrupted,
-        Self::Fail,
-        Self::Hung,
-        Self::Crashed,
-    ];
-
     /// Whether a run of nothing else is a success.
     pub(crate) fn is_good(self) -> bool {
         matches!(self, Self::Pass | Self::Expunged | Self::NotRun)

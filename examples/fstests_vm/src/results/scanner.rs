@@ -1,6 +1,7 @@
 //! The console of a machine, read as it comes.
 
 use super::console_line;
+use super::forms::kind_of;
 use super::test_name::TestName;
 use super::trouble::{Trouble, TroubleKind};
 
@@ -44,6 +45,9 @@ const LONGEST_REPORT: usize = 300;
 /// A report's place comes within so many lines (registers of arm64 come first).
 const PLACE_WITHIN: usize = 40;
 
+/// What a first line causes comes within so many lines.
+const NEXT_WITHIN: usize = 5;
+
 /// A report that has not ended after so many lines has lost its end.
 const REPORT_WITHIN: usize = 400;
 
@@ -82,7 +86,7 @@ impl Scanner {
             events.push(Event::TestStarted(name));
         } else if message.starts_with("---[ end trace") {
             self.close(events);
-        } else if let Some(kind) = TroubleKind::of(&message) {
+        } else if let Some(kind) = kind_of(&message) {
             self.report(kind, &message, events);
         } else {
             self.further(&message, events);
@@ -92,7 +96,7 @@ impl Scanner {
     /// A line that is a report's first, or one more of the open report.
     fn report(&mut self, kind: TroubleKind, message: &str, events: &mut Vec<Event>) {
         if let Some(open) = &mut self.open {
-            if belongs_to(open.kind, kind) {
+            if belongs_to(open, kind) {
                 // What comes after an assertion or a BUG is what is made of it.
                 return self.further(message, events);
             }
@@ -136,20 +140,22 @@ impl Scanner {
     }
 }
 
-/// Whether a report of the kind `next` is more of an open one.
-fn belongs_to(open: TroubleKind, next: TroubleKind) -> bool {
+/// Whether a line of the kind `next` is more of an open report, and not one of its own.
+fn belongs_to(open: &Open, next: TroubleKind) -> bool {
     use TroubleKind::{Assertion, Bug, Oops, OutOfMemory, Warning};
-    match open {
-        Assertion => matches!(next, Bug | Oops | Warning),
-        // `BUG: sleeping function` has no `end trace`; the next BUG is its own, but an oops is what `BUG()` does.
-        Bug | Oops => next == Oops,
+    match open.kind {
+        // What a file system makes of its assertion, and what `BUG()` does, comes at once.
+        Assertion => open.lines <= NEXT_WITHIN && matches!(next, Bug | Oops | Warning),
+        Bug => open.lines <= NEXT_WITHIN && next == Oops,
+        // `Unable to handle` and `Oops:`, with the state of the memory management between them.
+        Oops => open.lines <= PLACE_WITHIN && next == Oops,
         OutOfMemory => next == OutOfMemory,
         _ => false,
     }
 }
 
 /// `run fstests generic/001 at 2026-01-01 10:00:00`.
-pub(crate) fn marker(message: &str) -> Option<TestName> {
+fn marker(message: &str) -> Option<TestName> {
     let (name, _) = message.strip_prefix("run fstests ")?.split_once(" at ")?;
     name.parse().ok()
 }

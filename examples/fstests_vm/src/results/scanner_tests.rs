@@ -160,3 +160,49 @@ fn a_report_that_is_cut_off_is_told_before_the_next_test() {
     );
     assert!(matches!(&events[1], Event::TestStarted(_)));
 }
+
+// A Debian 6.1 kernel in QEMU: the console of an OOM kill and of a panic by sysrq, with marks as `check` writes them,
+// while a program writes to the console too. And User-Mode Linux 6.1 without a root.
+const QEMU: &[u8] = include_bytes!("samples/qemu.console");
+const UML: &[u8] = include_bytes!("samples/uml.console");
+
+fn short(events: &[Event]) -> Vec<String> {
+    let of = |event: &Event| match event {
+        Event::TestStarted(name) => name.to_string(),
+        Event::Trouble(trouble) => format!(
+            "{}: {}",
+            trouble.kind,
+            trouble.line.chars().take(70).collect::<String>()
+        ),
+    };
+    events.iter().map(of).collect()
+}
+
+#[test]
+fn a_real_console_of_qemu_is_read() {
+    let expected = [
+        "generic/001",
+        "out of memory: tail invoked oom-killer: gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_",
+        "generic/002",
+        "panic: Kernel panic - not syncing: sysrq triggered crash",
+    ];
+    assert_eq!(short(&scan(QEMU)), expected);
+    for end in 0..QEMU.len() {
+        let events = scan(&QEMU[..end]);
+        assert!(events.len() <= expected.len(), "cut off at {end}");
+    }
+}
+
+#[test]
+fn a_real_console_of_user_mode_linux_is_read() {
+    let expected = ["panic: Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-bl"];
+    assert_eq!(short(&scan(UML)), expected);
+}
+
+#[test]
+fn an_oops_long_after_a_bug_is_its_own() {
+    let bug = "BUG: sleeping function called from invalid context at kernel/locking/mutex.c:580\n";
+    let text = format!("{bug}{}Oops: 0000 [#1] SMP\n", "Call Trace:\n".repeat(30));
+    let kinds: Vec<_> = troubles(&text).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, [Bug, Oops]);
+}

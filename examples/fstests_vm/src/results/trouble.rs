@@ -1,5 +1,6 @@
 //! What the kernel complains about.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,30 @@ impl Trouble {
     pub(crate) fn counts(&self) -> bool {
         !self.asked_for && self.kind.severity() > Severity::Noted
     }
+}
+
+/// How many reports of one kind are kept.
+const KEPT: usize = 10;
+
+/// Keeps the first few of each kind, and says with the last of them how many more there were.
+///
+/// A test on a failing device makes thousands of lines (generic/475), and a lockup is told every few seconds.
+pub(crate) fn few(troubles: Vec<Trouble>) -> Vec<Trouble> {
+    let mut counts: BTreeMap<TroubleKind, usize> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for trouble in troubles {
+        let count = counts.entry(trouble.kind).or_default();
+        *count += 1;
+        if *count <= KEPT {
+            kept.push(trouble);
+        }
+    }
+    for (kind, count) in counts.into_iter().filter(|(_, count)| *count > KEPT) {
+        if let Some(last) = kept.iter_mut().rev().find(|trouble| trouble.kind == kind) {
+            last.line.push_str(&format!(" (and {} more)", count - KEPT));
+        }
+    }
+    kept
 }
 
 /// How bad a kind of trouble is.
@@ -104,21 +129,6 @@ impl TroubleKind {
     pub(crate) fn ends_the_machine(self) -> bool {
         self.severity() == Severity::Fatal
     }
-
-    /// Returns the kind of the report that starts with this message; `None` for any other line.
-    ///
-    /// The message is the line without its time and level. All forms are at its start, as the kernel (5.x to
-    /// 6.x, `arch/*/kernel/traps.c`, `lib/`, `kernel/locking/lockdep.c`, `kernel/watchdog.c`, ...) prints them.
-    pub(crate) fn of(message: &str) -> Option<Self> {
-        if NEVER.iter().any(|text| message.starts_with(text)) {
-            return None;
-        }
-        let fixed = STARTS
-            .iter()
-            .find(|(start, _)| message.starts_with(start))
-            .map(|(_, kind)| *kind);
-        fixed.or_else(|| with_a_variable_start(message))
-    }
 }
 
 impl fmt::Display for TroubleKind {
@@ -147,148 +157,37 @@ impl fmt::Display for TroubleKind {
     }
 }
 
-/// Limits of lockdep itself, not of the kernel under test (`_check_dmesg_filter` of fstests leaves them out too).
-const NEVER: [&str; 2] = ["BUG: MAX_LOCKDEP_", "BUG: MAX_STACK_TRACE_ENTRIES too low"];
-
-/// Fixed starts of messages; the first that fits counts.
-const STARTS: &[(&str, TroubleKind)] = {
-    use TroubleKind as Kind;
-    &[
-        ("Kernel panic - not syncing", Kind::Panic),
-        ("PANIC: double fault", Kind::Oops),
-        ("traps: PANIC: double fault", Kind::Oops),
-        ("BUG: KASAN:", Kind::Kasan),
-        ("BUG: KFENCE:", Kind::Kfence),
-        ("BUG: KCSAN:", Kind::Kcsan),
-        ("BUG: KMSAN:", Kind::Kmsan),
-        ("UBSAN:", Kind::Ubsan),
-        ("BUG: unable to handle", Kind::Oops),
-        ("BUG: kernel NULL pointer dereference", Kind::Oops),
-        ("BUG: Kernel NULL pointer dereference", Kind::Oops),
-        ("BUG: stack guard page was hit", Kind::Oops),
-        ("BUG: TASK stack guard page was hit", Kind::Oops),
-        ("Unable to handle kernel", Kind::Oops),
-        ("general protection fault", Kind::Oops),
-        ("Internal error: ", Kind::Oops),
-        ("Oops: ", Kind::Oops),
-        ("Oops [#", Kind::Oops),
-        ("Kernel mode fault at addr 0x", Kind::Oops),
-        ("BUG: soft lockup", Kind::SoftLockup),
-        ("watchdog: BUG: soft lockup", Kind::SoftLockup),
-        ("NMI watchdog: BUG: soft lockup", Kind::SoftLockup),
-        ("BUG: workqueue lockup", Kind::SoftLockup),
-        ("NMI watchdog: Watchdog detected hard LOCKUP", Kind::HardLockup),
-        ("Watchdog detected hard LOCKUP", Kind::HardLockup),
-        ("BUG: ", Kind::Bug),
-        ("kernel BUG at ", Kind::Bug),
-        ("VFS: Busy inodes after unmount of", Kind::Bug),
-        ("WARNING: possible circular locking", Kind::Lockdep),
-        ("WARNING: possible recursive locking", Kind::Lockdep),
-        ("WARNING: possible irq lock inversion", Kind::Lockdep),
-        ("WARNING: inconsistent lock state", Kind::Lockdep),
-        ("WARNING: inconsistent {", Kind::Lockdep),
-        ("WARNING: suspicious RCU usage", Kind::Lockdep),
-        ("WARNING: lock held when returning", Kind::Lockdep),
-        ("WARNING: bad unlock balance", Kind::Lockdep),
-        ("WARNING: held lock freed", Kind::Lockdep),
-        ("WARNING: Nested lock was not taken", Kind::Lockdep),
-        ("WARNING: bad contention detected", Kind::Lockdep),
-        ("WARNING: HARDIRQ-", Kind::Lockdep),
-        ("WARNING: SOFTIRQ-", Kind::Lockdep),
-        ("INFO: possible circular locking", Kind::Lockdep),
-        ("INFO: possible recursive locking", Kind::Lockdep),
-        ("INFO: suspicious RCU usage", Kind::Lockdep),
-        ("INFO: trying to register non-static key", Kind::Lockdep),
-        ("WARNING: ", Kind::Warning),
-        ("XFS: Assertion failed: ", Kind::Assertion),
-        ("assertion failed: ", Kind::Assertion),
-        ("Out of memory: Kill", Kind::OutOfMemory),
-        ("Memory cgroup out of memory: Kill", Kind::OutOfMemory),
-        ("oom-kill:", Kind::OutOfMemory),
-    ]
-};
-
-/// Reports that have a name or a number before what tells them.
-fn with_a_variable_start(message: &str) -> Option<TroubleKind> {
-    // `divide error: 0000 [#1]`, `invalid opcode: 0000 [#1]`, `illegal operation: 0001 ilc:1 [#1]`: `die()`
-    // prints the text of the trap, a code and how many of them there have been.
-    let numbered = [
-        "divide error: ",
-        "invalid opcode: ",
-        "stack segment: ",
-        "int3: ",
-        "alignment check: ",
-    ];
-    let trapped = numbered.iter().any(|start| message.starts_with(start)) && message.contains("[#");
-    if trapped || (message.starts_with("illegal operation: ") && message.contains(" ilc:")) {
-        return Some(TroubleKind::Oops);
-    }
-    // `BUG kmalloc-64 (Not tainted): Redzone overwritten`, of SLUB.
-    if let Some(rest) = message.strip_prefix("BUG ") {
-        let name_and_taint = rest.split_once("): ").map(|(head, _)| head);
-        return name_and_taint
-            .filter(|head| head.contains(" (Not tainted") || head.contains(" (Tainted: "))
-            .map(|_| TroubleKind::Bug);
-    }
-    // `XFS (vdb): Assertion failed: `, `BTRFS: assertion failed: `, `assertion failed: `.
-    let said = message.split_once(": ").map_or("", |(_, said)| said);
-    if (message.starts_with("XFS (") && said.starts_with("Assertion failed"))
-        || (message.starts_with("BTRFS") && said.starts_with("assertion failed"))
-    {
-        return Some(TroubleKind::Assertion);
-    }
-    if message.starts_with("INFO: task ")
-        && message.contains(" blocked ")
-        && message.contains(" for more than ")
-    {
-        return Some(TroubleKind::HungTask);
-    }
-    if message.starts_with("watchdog: CPU") && message.contains(": Watchdog detected hard LOCKUP") {
-        return Some(TroubleKind::HardLockup);
-    }
-    let rcu = message.strip_prefix("rcu: ").unwrap_or(message);
-    if rcu.starts_with("INFO: rcu") && rcu.contains(" stall") {
-        return Some(TroubleKind::RcuStall);
-    }
-    if message.starts_with("kmemleak: ") && message.contains(" new suspected memory leaks") {
-        return Some(TroubleKind::MemoryLeak);
-    }
-    // `fsx invoked oom-killer: gfp_mask=...`: the name of the task is at most 15 characters.
-    if message.find(" invoked oom-killer: ").is_some_and(|at| at <= 15) {
-        return Some(TroubleKind::OutOfMemory);
-    }
-    of_a_device(message)
-}
-
-/// Forms of a failed request; the device's name follows.
-const REQUESTS: [&str; 7] = [
-    "I/O error, dev ",
-    "critical medium error, dev ",
-    "critical target error, dev ",
-    "critical space allocation error, dev ",
-    "timeout error, dev ",
-    "Buffer I/O error on dev ",
-    "Buffer I/O error on device ",
-];
-
-fn of_a_device(message: &str) -> Option<TroubleKind> {
-    // Until 5.15 the function says its name first, before that another one did.
-    let named = ["blk_update_request: ", "print_req_error: ", "end_request: "];
-    let message = named
-        .iter()
-        .find_map(|name| message.strip_prefix(name))
-        .unwrap_or(message);
-    let device = REQUESTS.iter().find_map(|form| message.strip_prefix(form))?;
-    let own = ["vd", "ubd", "xvd", "nvme"]
-        .iter()
-        .any(|start| device.starts_with(start));
-    Some(if own {
-        TroubleKind::DiskError
-    } else {
-        TroubleKind::IoError
-    })
-}
-
 #[cfg(test)]
-#[path = "trouble_tests.rs"]
-mod tests;
+mod tests {
+    use super::TroubleKind::{DiskError, IoError, Oops, Panic, Warning};
+    use super::{Severity, Trouble, few};
+
+    #[test]
+    fn thousands_of_one_kind_are_a_few_and_a_number() {
+        let mut many: Vec<Trouble> = (0..1000)
+            .map(|n| Trouble::new(IoError, format!("error {n}")))
+            .collect();
+        many.push(Trouble::new(Warning, "one"));
+        let kept = few(many);
+        assert_eq!(
+            (kept.len(), &kept[9].line[..], &kept[10].line[..]),
+            (11, "error 9 (and 990 more)", "one")
+        );
+    }
+
+    #[test]
+    fn only_a_panic_ends_the_machine_and_only_a_stacked_devices_error_is_harmless() {
+        assert!(Panic.ends_the_machine());
+        assert!(!Oops.ends_the_machine());
+        assert_eq!(IoError.severity(), Severity::Noted);
+        assert!(!Trouble::new(IoError, "x").counts());
+        assert!(Trouble::new(DiskError, "x").counts());
+        assert!(
+            !Trouble {
+                asked_for: true,
+                ..Trouble::new(Warning, "x")
+            }
+            .counts()
+        );
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attempts::{Again, together};
 use super::outcome::{Outcome, TestResult};
 use super::test_name::TestName;
-use super::trouble::{Trouble, TroubleKind};
+use super::trouble::{Trouble, TroubleKind, few};
 use super::xunit::{Reported, Status};
 
 /// One start of `check` in one machine, and all that is known of it.
@@ -187,7 +187,7 @@ fn mark(result: &mut TestResult, round: &Round<'_>) {
         asked_for: asked_for.contains(&trouble.kind),
         ..trouble.clone()
     };
-    result.troubles = said.into_iter().map(judge).collect();
+    result.troubles = few(said.into_iter().map(judge).collect());
     let unasked = result.troubles.iter().find(|trouble| trouble.counts());
     if let (true, Some(trouble)) = (result.outcome.is_good(), unasked) {
         result.reason = Some(format!(

@@ -60,9 +60,9 @@ pub(crate) enum XunitError {
     /// It is XML of something else.
     #[error("`check`'s report has <{root}> where <testsuite> belongs (is this fstests' `result.xml`?)")]
     Other { root: String },
-    /// It has a test without a name that fstests could have given it.
-    #[error("`check`'s report has a test that cannot be one (is the fstests tree as it was?)")]
-    Name(#[from] BadTestName),
+    /// `check` takes the beginning of a name for a test, finds no script of it, and says that it passed.
+    #[error("`check` takes `{name}` for a test and would call it passed (give whole names, or `{name}*`)")]
+    Name { name: String, source: BadTestName },
     /// `check -n` names no tests.
     #[error("`check -n` plans no test: {said} (see which groups and tests were asked for)")]
     NothingPlanned { said: String },
@@ -98,7 +98,11 @@ pub(crate) fn read(result_xml: &[u8]) -> Result<Vec<Reported>, XunitError> {
 }
 
 fn reported(case: roxmltree::Node<'_, '_>) -> Result<Reported, XunitError> {
-    let name: TestName = case.attribute("name").unwrap_or_default().parse()?;
+    let name = case.attribute("name").unwrap_or_default();
+    let name: TestName = name.parse().map_err(|source| XunitError::Name {
+        name: name.to_owned(),
+        source,
+    })?;
     let said = |tag| {
         let node = case.children().find(|node| node.has_tag_name(tag))?;
         Some(node.attribute("message").unwrap_or_default().trim().to_owned())

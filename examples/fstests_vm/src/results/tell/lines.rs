@@ -44,6 +44,8 @@ pub(super) fn text(told: &Told<'_>, colours: Colours) -> Option<String> {
         // Its end is told, with all that this could say.
         Told::TestStarted { .. } => return None,
         Told::TestEnded { shard, result } => format!("{}{}", of(*shard), ended(result, colours)),
+        // Thousands of lines, of tests that ask for them.
+        Told::Trouble { trouble, .. } if !trouble.counts() => return None,
         Told::Trouble { shard, test, trouble } => {
             let place = test.map_or("", |name| name.as_str());
             format!("{}{place:NAME$}  kernel: {}", of(*shard), trouble.line)

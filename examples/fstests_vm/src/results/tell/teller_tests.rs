@@ -122,6 +122,14 @@ fn json_is_an_object_a_line_with_the_documented_fields() {
     assert_eq!(String::from_utf8(out).unwrap(), expected);
 }
 
+#[rstest]
+#[case(Form::Lines(Colours::Plain), None)]
+#[case(Form::Bar(Colours::Plain), Some(Duration::from_secs(1)))]
+#[case(Form::Json, None)]
+fn only_a_bar_has_times_that_run(#[case] form: Form, #[case] expected: Option<Duration>) {
+    assert_eq!(Teller::new(form, Vec::new()).tick(), expected);
+}
+
 /// A pipe whose reader left after so many bytes.
 struct Closed(usize);
 

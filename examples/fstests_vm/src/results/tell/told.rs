@@ -55,7 +55,7 @@ pub(crate) enum Told<'a> {
         shard: Option<u32>,
         /// During which test.
         test: Option<&'a TestName>,
-        /// What it says, in the form of `results.json`.
+        /// What it says, in the form of `results.json`. Lines leave out what is asked for or only noted.
         trouble: &'a Trouble,
     },
     /// A machine ended before its time.
