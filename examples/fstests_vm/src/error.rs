@@ -7,7 +7,7 @@ use crate::machine;
 use crate::results::check_args::CheckArgsError;
 use crate::results::junit::JunitError;
 use crate::results::merge::MergeError;
-use crate::results::run::RunError;
+use crate::results::results_file::RunError;
 
 /// Why there is no run, or no more of it.
 #[derive(Debug, thiserror::Error)]

@@ -3,11 +3,6 @@
 //! Nothing here touches a machine: texts come in (the console, `check`'s reports), verdicts, files and lines go
 //! out. Text → [`scanner`], [`xunit`] → [`verdict`] → [`run`] → [`junit`], [`summary`], [`compare`].
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the orchestration that calls this is not wired up yet")
-)]
-
 pub(crate) mod asked_for;
 pub(crate) mod attempts;
 pub(crate) mod check_args;

@@ -155,7 +155,7 @@ fn belongs_to(open: &Open, next: TroubleKind) -> bool {
 }
 
 /// `run fstests generic/001 at 2026-01-01 10:00:00`.
-fn marker(message: &str) -> Option<TestName> {
+pub(crate) fn marker(message: &str) -> Option<TestName> {
     let (name, _) = message.strip_prefix("run fstests ")?.split_once(" at ")?;
     name.parse().ok()
 }
