@@ -50,13 +50,14 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
     let setup = Setup::prepare(args)?;
     setup.notes().iter().for_each(|note| telling.note(note));
     let asked = Asked::in_tree(&setup.fstests);
-    let dir = make_run_dir(&args.results.results, started)?;
     let plan = Plan::from_arguments(check, &excludes, &setup.fstests, args.course.shard);
     let shards = match &plan {
         Plan::Known(tests) => tests.len().clamp(1, args.course.shards as usize),
         Plan::AskCheck(_) => args.course.shards as usize,
     };
     let (pool, volumes) = volumes::take(&args.volumes, shards, telling).map_err(Error::Volumes)?;
+    // Only a run that has volumes leaves anything.
+    let dir = make_run_dir(&args.results.results, started)?;
     let allowed = Allowed {
         stop: stop.clone(),
         until: args.limits.limit.map(|limit| began + setup.scaled(limit)),
