@@ -1,7 +1,7 @@
 # What there is to type. Run as root: block devices are root's.
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench shell
+.PHONY: help tools kernel demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench shell
 
 # All tests are built once, with these features.
 FEATURES := test-bed,rstest
@@ -23,21 +23,25 @@ tools:
 	@tests/bed/install
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 
+# A kernel of Debian's for the virtual machines of the tests: there is no network in the bed.
+kernel: tools
+	@examples/fstests_vm/tests/kernel "$${CARGO_TARGET_DIR:-target}/tmp" >/dev/null
+
 demo: tools
 	examples/annotated-suite/demo
 
 test: lint test-host test-bed
 
-test-host: tools
-	cargo nextest run --workspace --features $(FEATURES) --no-fail-fast -E 'not (binary(system) & test(/^lvm::/))'
+test-host: kernel
+	cargo nextest run --workspace --features $(FEATURES) --no-fail-fast -E 'not (kind(test) & test(/^lvm::/))'
 	# Under plain cargo test too, where each annotated test starts a process of its own.
 	cargo test --workspace --features $(FEATURES) --test devices --test filesystems --quiet
 	cargo test --workspace --features $(FEATURES) --doc --quiet
 
 # A guest has one processor, so there are two at once; what each says comes when it has ended.
-test-bed: tools
+test-bed: kernel
 	cargo nextest archive --workspace --features $(FEATURES) --archive-file $(BED_ARCHIVE) \
-		-E 'binary(system) | package(annotated-suite) | package(shapes)'
+		-E 'binary(system) | binary(lvm) | package(annotated-suite) | package(shapes)'
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest bed-itself
 
 bed-itself:
@@ -48,7 +52,7 @@ bed-crashes:
 
 # Tests on loop devices have run outside, where they are faster; in here is the udev that looks at them.
 bed-rest:
-	$(IN_BED) -E 'binary(system) & test(/^(lvm|embedded)::/) & !test(/(matrix|torture)::/)'
+	$(IN_BED) -E 'kind(test) & test(/^(lvm|embedded)::/) & !test(/(matrix|torture)::/)'
 
 lint:
 	cargo fmt --all --check

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -236,7 +237,8 @@ impl QemuMachine<'_> {
                 Sharing::Virtiofs(daemon) => {
                     let cache = if is_written { Cache::None } else { Cache::Always };
                     let mut serving = daemon.serve(&path, cache).map_err(io::Error::other)?;
-                    serving.command.stdin(Stdio::null());
+                    // A Ctrl-C is ours to answer: a guest without its root would only seem to crash.
+                    serving.command.stdin(Stdio::null()).process_group(0);
                     serving.command.stdout(output.try_clone()?).stderr(output.try_clone()?);
                     daemons.push(serving.command.spawn()?);
                     let number = serving.machine.as_raw_fd();
