@@ -92,14 +92,20 @@ mod lvm {
         }
 
         fn give_back_kept(&self) {
-            Pools::from_env().unwrap().cleanup(Some(&self.pool()), &Kept::Go).unwrap();
+            Pools::from_env()
+                .unwrap()
+                .cleanup(Some(&self.pool()), &Kept::Go)
+                .unwrap();
         }
     }
 
     impl Drop for Bench {
         fn drop(&mut self) {
             let vg = format!("kerneldev-{}-vg", self.pool());
-            for (program, arguments) in [("vgremove", vec!["--yes", "--force", &vg]), ("losetup", vec!["-d", &self.disk])] {
+            for (program, arguments) in [
+                ("vgremove", vec!["--yes", "--force", &vg]),
+                ("losetup", vec!["-d", &self.disk]),
+            ] {
                 // Both go with the bed if they stay.
                 let _ = Command::new(program).args(arguments).output();
             }
@@ -107,7 +113,8 @@ mod lvm {
     }
 
     fn runner() -> PathBuf {
-        env::var_os("NEXTEST_BIN_EXE_fstests-vm").map_or_else(|| env!("CARGO_BIN_EXE_fstests-vm").into(), PathBuf::from)
+        env::var_os("NEXTEST_BIN_EXE_fstests-vm")
+            .map_or_else(|| env!("CARGO_BIN_EXE_fstests-vm").into(), PathBuf::from)
     }
 
     /// Debian's, which was fetched before the bed was started: there is no network in it.
@@ -149,18 +156,36 @@ mod lvm {
     #[test]
     fn what_a_guest_writes_is_on_lvs_and_a_pool_with_room_for_one_machine_gets_one() {
         let bench = Bench::new(300);
-        let output = bench.run(&["--size", "100M", "--shards", "2", "--keep-volumes", "--", "demo/001", "demo/007"]);
+        let output = bench.run(&[
+            "--size",
+            "100M",
+            "--shards",
+            "2",
+            "--keep-volumes",
+            "--",
+            "demo/001",
+            "demo/007",
+        ]);
         assert_eq!(output.status.code(), Some(0));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(said.contains("1 of 2 machines: "), "{said}");
         let results = bench.last_results();
-        assert_eq!((&results["shards"], results["tests"].as_array().unwrap().len()), (&1.into(), 2));
+        assert_eq!(
+            (&results["shards"], results["tests"].as_array().unwrap().len()),
+            (&1.into(), 2)
+        );
         let scratch = volume(&results, "scratch");
         assert!(scratch.starts_with("/dev/mapper"), "{scratch:?}");
         assert_eq!(read_at(&scratch, MARK_AT), MARK);
         // The other volume has the filesystem that the guest made there.
         let test = volume(&results, "test");
-        assert_eq!(stdout("blkid", &["-p", "-o", "value", "-s", "TYPE", test.to_str().unwrap()]), "ext4\n");
+        assert_eq!(
+            stdout(
+                "blkid",
+                &["-p", "-o", "value", "-s", "TYPE", test.to_str().unwrap()]
+            ),
+            "ext4\n"
+        );
         assert_eq!(bench.lvs().len(), 2);
         bench.give_back_kept();
         assert_eq!(bench.lvs(), [""; 0]);
@@ -182,10 +207,16 @@ mod lvm {
     #[test]
     fn a_killed_run_leaves_no_lv_and_one_that_ends_neither() {
         let bench = Bench::new(300);
-        let mut killed = Killed(bench.runner(&["--size", "100M", "--", "demo/005"]).spawn().unwrap());
+        let mut killed = Killed(
+            bench
+                .runner(&["--size", "100M", "--", "demo/005"])
+                .spawn()
+                .unwrap(),
+        );
         wait_until("a test runs", || {
             let runs = fs::read_dir(bench.results()).into_iter().flatten().flatten();
-            let mut consoles = runs.filter_map(|run| fs::read_to_string(run.path().join("vm1/console.log")).ok());
+            let mut consoles =
+                runs.filter_map(|run| fs::read_to_string(run.path().join("vm1/console.log")).ok());
             consoles.any(|console| console.contains("run fstests demo/005"))
         });
         assert_eq!(bench.lvs().len(), 2);

@@ -1,0 +1,6 @@
+//! What can go wrong.
+
+mod chain;
+mod kinds;
+
+pub use kinds::{Error, Result};
