@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::results::check_args::CheckArgs;
 use crate::results::split::{Share, of_share};
 use crate::results::test_name::TestName;
-use crate::results::xunit::Planned;
+use crate::results::listing::Planned;
 
 /// Which tests a run is of.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use crate::results::outcome::TestResult;
 use crate::results::test_name::TestName;
 use crate::results::trouble::Trouble;
-use crate::results::xunit::Planned;
+use crate::results::listing::Planned;
 
 /// Something that happened in a machine.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use crate::results::outcome::{Outcome, TestResult};
 use crate::results::test_name::TestName;
 use crate::results::trouble::Trouble;
 use crate::results::verdict::{Round, RoundEnd, verdicts};
-use crate::results::xunit::{self, Planned, XunitError};
+use crate::results::listing::{self, Planned};
 use crate::vm::{Heard, Said};
 use crate::volumes::Placed;
 
@@ -67,8 +67,6 @@ pub(crate) enum NoPlan {
     NotUp(#[from] NotUp),
     #[error("`check -n` ended with status {code} and no list of tests: {said}")]
     Refused { code: i32, said: String },
-    #[error("the list of tests cannot be read")]
-    Unreadable(#[from] XunitError),
     #[error("cannot write to the directory that the guest shares")]
     Io(#[from] io::Error),
     #[error("the machine ended while `check -n` listed the tests: {0}")]
@@ -86,7 +84,7 @@ impl NoPlan {
             },
             Self::Refused { .. } => 2,
             Self::Ended(_) => 3,
-            Self::Unreadable(_) | Self::Io(_) => 1,
+            Self::Io(_) => 1,
         }
     }
 }
@@ -121,25 +119,21 @@ impl<'a> Shard<'a> {
         let (common, reporter) = (self.common, self.reporter.clone());
         let machine = self.machine()?;
         let excluded = common.excludes.copy_to(&machine.shared)?;
-        let mut arguments = ["-n", "-R", "xunit"].map(str::to_owned).to_vec();
+        let mut arguments = vec!["-n".to_owned()];
         arguments.extend(common.check.for_plan(&excluded));
         let dir = machine.shared.join("plan");
         write_arguments(&dir, &arguments)?;
         reporter.step("asking `check -n` for the list of tests");
         let code = machine.planned(common.allowed)?;
         let said = read_text(&dir.join("check.out"));
-        let planned = match fs::read(dir.join("result.xml")) {
-            Ok(xml) => xunit::planned(&xml, &said)?,
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(err) => return Err(err.into()),
-        };
-        if planned.is_empty() {
+        let is_test = |name: &TestName| common.setup.fstests.join("tests").join(name.as_str()).is_file();
+        let planned = listing::planned(&said, is_test).map_err(|_| {
             let said = format!("{said}{}", read_text(&dir.join("check.err")));
-            return Err(NoPlan::Refused {
+            NoPlan::Refused {
                 code,
                 said: last_lines(&said),
-            });
-        }
+            }
+        })?;
         Ok(planned)
     }
 

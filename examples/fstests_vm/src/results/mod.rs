@@ -11,6 +11,7 @@ pub(crate) mod console_line;
 pub(crate) mod forms;
 pub(crate) mod junit;
 pub(crate) mod limits;
+pub(crate) mod listing;
 pub(crate) mod merge;
 pub(crate) mod outcome;
 pub(crate) mod results_file;

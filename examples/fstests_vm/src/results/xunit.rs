@@ -1,7 +1,5 @@
 //! The report that `check -R xunit` writes.
 
-use std::collections::HashSet;
-
 use super::outcome::Outcome;
 use super::test_name::{BadTestName, TestName};
 
@@ -38,15 +36,6 @@ impl Status {
     }
 }
 
-/// One test that `check` would run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Planned {
-    /// Which test.
-    pub(crate) name: TestName,
-    /// Whether a list of exclusions leaves it out.
-    pub(crate) is_expunged: bool,
-}
-
 /// Why a report cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum XunitError {
@@ -63,9 +52,6 @@ pub(crate) enum XunitError {
     /// `check` takes the beginning of a name for a test, finds no script of it, and says that it passed.
     #[error("`check` takes `{name}` for a test and would call it passed (give whole names, or `{name}*`)")]
     Name { name: String, source: BadTestName },
-    /// `check -n` names no tests.
-    #[error("`check -n` plans no test: {said} (see which groups and tests were asked for)")]
-    NothingPlanned { said: String },
 }
 
 /// Reads `result.xml`, in its order; an empty file, as before the first report, has no tests.
@@ -142,59 +128,6 @@ fn failure(message: &str, name: &TestName) -> String {
     } else {
         said.to_owned()
     }
-}
-
-/// Reads what `check -n -R xunit` plans, in the order of its output.
-///
-/// Expunged tests stand in the output only. Names that the report has and the output has not come last: the report
-/// is the truth about what is a test.
-///
-/// # Errors
-///
-/// As [`read`], and [`XunitError::NothingPlanned`] if there is no test at all.
-pub(crate) fn planned(result_xml: &[u8], stdout: &str) -> Result<Vec<Planned>, XunitError> {
-    let reported = read(result_xml)?;
-    let known: HashSet<&TestName> = reported.iter().map(|test| &test.name).collect();
-    let mut seen = HashSet::new();
-    let mut plan = Vec::new();
-    for line in stdout.lines() {
-        let mut words = line.split_whitespace();
-        let Some(name) = words.next().and_then(|word| word.parse::<TestName>().ok()) else {
-            continue;
-        };
-        let is_expunged = words.next() == Some("[expunged]");
-        if (is_expunged || known.contains(&name)) && seen.insert(name.clone()) {
-            plan.push(Planned { name, is_expunged });
-        }
-    }
-    for test in &reported {
-        if seen.insert(test.name.clone()) {
-            plan.push(Planned {
-                name: test.name.clone(),
-                is_expunged: false,
-            });
-        }
-    }
-    if plan.is_empty() {
-        let said = stdout.lines().rev().find(|line| !line.trim().is_empty());
-        return Err(XunitError::NothingPlanned {
-            said: said.unwrap_or("it says nothing").trim().to_owned(),
-        });
-    }
-    Ok(plan)
-}
-
-/// Returns the words that `check`'s output calls no test, in order.
-///
-/// `check -n` drops a test that is in no list (`generic/01 - unknown test, ignored`) and goes on; a run of `check`
-/// reports one whose script is gone (`- no such test?`) as passed. Neither may go unseen.
-pub(crate) fn unknown(stdout: &str) -> Vec<String> {
-    let word_of = |line: &str| {
-        let (word, said) = line.split_once(" - ")?;
-        let is_unknown = said.starts_with("unknown test, ignored") || said.starts_with("no such test?");
-        is_unknown.then(|| word.trim().to_owned())
-    };
-    stdout.lines().filter_map(word_of).collect()
 }
 
 /// Drops what XML forbids and encodes the messages of failures.

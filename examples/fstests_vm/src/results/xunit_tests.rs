@@ -1,11 +1,9 @@
 use rstest::rstest;
 
-use super::{Planned, Status, XunitError, planned, read, unknown};
+use super::{Status, XunitError, read};
 
 // Written by `check` of fstests v2026.01.05 on tmpfs, with two tests added that fail; only the paths are changed.
 const RESULT: &[u8] = include_bytes!("samples/result.xml");
-const PLANNED: &[u8] = include_bytes!("samples/planned.xml");
-const PLANNED_OUT: &str = include_str!("samples/planned.out");
 
 #[test]
 fn a_real_report_is_read() {
@@ -98,72 +96,4 @@ fn a_failures_reason_is_this_tests_own(#[case] message: &str, #[case] expected: 
 #[case("<testsuite><testcase/></testsuite>")]
 fn what_is_no_report_is_an_error(#[case] text: &str) {
     assert!(read(text.as_bytes()).is_err());
-}
-
-fn plan(tests: &[(&str, bool)]) -> Vec<Planned> {
-    tests
-        .iter()
-        .map(|(name, is_expunged)| Planned {
-            name: name.parse().unwrap(),
-            is_expunged: *is_expunged,
-        })
-        .collect()
-}
-
-#[test]
-fn the_plan_has_the_expunged_tests_too_in_checks_order() {
-    let expected = plan(&[
-        ("generic/001", false),
-        ("generic/002", false),
-        ("generic/004", false),
-        ("generic/005", true),
-        ("generic/990", false),
-    ]);
-    assert_eq!(planned(PLANNED, PLANNED_OUT).unwrap(), expected);
-}
-
-#[test]
-fn a_plan_whose_output_is_lost_has_the_tests_of_the_report() {
-    let names: Vec<String> = planned(PLANNED, "")
-        .unwrap()
-        .iter()
-        .map(|test| test.name.to_string())
-        .collect();
-    assert_eq!(
-        names,
-        ["generic/001", "generic/002", "generic/004", "generic/990"]
-    );
-}
-
-#[test]
-fn a_line_of_output_that_only_looks_like_a_test_is_none() {
-    let out = "generic/777 - unknown test, ignored\ngeneric/004\ngeneric/004\n";
-    let names: Vec<String> = planned(PLANNED, out)
-        .unwrap()
-        .iter()
-        .map(|test| test.name.to_string())
-        .collect();
-    assert_eq!(
-        names,
-        ["generic/004", "generic/001", "generic/002", "generic/990"]
-    );
-}
-
-#[test]
-fn a_plan_of_nothing_is_an_error_that_says_why() {
-    let said = planned(b"", "\nGroup \"nosuch\" is empty or not defined?\n")
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        said,
-        "`check -n` plans no test: Group \"nosuch\" is empty or not defined? (see which groups and tests were asked for)"
-    );
-}
-
-#[test]
-fn what_check_does_not_know_is_found_in_its_output() {
-    let out = "generic/01 - unknown test, ignored\nnosuch - unknown test, ignored\ngeneric/001         2s\n\
-               generic/002         - output mismatch (see /r)\ngeneric/999         - no such test?\n";
-    assert_eq!(unknown(out), ["generic/01", "nosuch", "generic/999"]);
-    assert_eq!(unknown(PLANNED_OUT), Vec::<String>::new());
 }
