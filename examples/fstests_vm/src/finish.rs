@@ -35,7 +35,12 @@ pub(crate) fn finish(args: &Args, check: &CheckArgs, over: Over, telling: &mut T
 pub(crate) fn merge(args: &Args, telling: &mut Telling) -> Result<u8, Error> {
     let parts = args.results.merge.iter().map(|dir| RunResults::read(dir));
     let whole = crate::results::merge::merge(parts.collect::<Result<_, _>>()?)?;
-    let baseline = args.results.baseline.as_deref().map(RunResults::read).transpose()?;
+    let baseline = args
+        .results
+        .baseline
+        .as_deref()
+        .map(RunResults::read)
+        .transpose()?;
     let comparison = baseline.map(|old| compare(&old, &whole));
     let dir = crate::course::make_run_dir(&args.results.results, whole.started)?;
     write(&dir, &whole, comparison.as_ref())?;
@@ -67,7 +72,12 @@ fn results(args: &Args, check: &CheckArgs, over: &Over) -> RunResults {
     let volumes = over.volumes.iter().flat_map(Volumes::disks);
     RunResults {
         version: run::VERSION,
-        id: over.dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        id: over
+            .dir
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         started: over.started,
         seconds: over.took.as_secs_f64(),
         kernel: run::Kernel {
@@ -102,7 +112,11 @@ fn results(args: &Args, check: &CheckArgs, over: &Over) -> RunResults {
         share: args.course.shard,
         check_args: check.all(),
         end: end_of(over),
-        troubles: over.shards.iter().flat_map(|shard| shard.outside.clone()).collect(),
+        troubles: over
+            .shards
+            .iter()
+            .flat_map(|shard| shard.outside.clone())
+            .collect(),
         tests: over.tests.clone(),
     }
 }

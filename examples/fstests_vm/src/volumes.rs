@@ -66,16 +66,28 @@ fn pool(name: Option<&str>) -> Result<Pool> {
 }
 
 /// Takes the volumes of so many machines, or of as many as the pool has room for, which is at least one.
-pub(crate) fn take(args: &VolumeArgs, machines: usize, telling: &mut Telling) -> Result<(Pool, Vec<Volumes>)> {
+pub(crate) fn take(
+    args: &VolumeArgs,
+    machines: usize,
+    telling: &mut Telling,
+) -> Result<(Pool, Vec<Volumes>)> {
     let pool = pool(args.pool.as_deref())?;
-    let disks = if args.scratch { Disks::Scratch } else { Disks::Seven };
+    let disks = if args.scratch {
+        Disks::Scratch
+    } else {
+        Disks::Seven
+    };
     let lay = if args.sliced { Lay::Sliced } else { Lay::Apart };
     let mut taken = Vec::new();
     while taken.len() < machines {
         match Volumes::take(&pool, disks, lay, args.size) {
             Ok(volumes) => taken.push(volumes),
             Err(err @ Error::NoSpace { .. }) if !taken.is_empty() => {
-                telling.note(&format!("{} of {machines} machines: {}", taken.len(), err.chain()));
+                telling.note(&format!(
+                    "{} of {machines} machines: {}",
+                    taken.len(),
+                    err.chain()
+                ));
                 break;
             }
             Err(err) => return Err(err),
@@ -105,12 +117,13 @@ impl Volumes {
             }
             Lay::Sliced => {
                 let too_large = || std::io::Error::other("that many bytes cannot be counted");
-                let each = size
-                    .round_up(SLICE_UNIT)
+                let each = size.round_up(SLICE_UNIT).ok_or_else(too_large).map_err(sliced)?;
+                let count = spec.volumes().len() as u64;
+                let all = each
+                    .get()
+                    .checked_mul(count)
                     .ok_or_else(too_large)
                     .map_err(sliced)?;
-                let count = spec.volumes().len() as u64;
-                let all = each.get().checked_mul(count).ok_or_else(too_large).map_err(sliced)?;
                 let session = allocate(pool, &Spec::new([VolumeSpec::new("disks", Bytes::new(all))?])?)?;
                 let path = session.volumes()[0].path().to_owned();
                 let roles = spec.volumes().iter().zip(0..);
@@ -163,7 +176,9 @@ fn allocate(pool: &Pool, spec: &Spec) -> Result<Session> {
         let thread = thread::Builder::new().name("fstests_vm".to_owned());
         let allocating = thread.spawn_scoped(scope, || pool.allocate(spec));
         match allocating {
-            Ok(allocating) => allocating.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Ok(allocating) => allocating
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             // Then without a name.
             Err(_) => pool.allocate(spec),
         }

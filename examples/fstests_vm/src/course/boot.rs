@@ -17,12 +17,12 @@ use crate::course::setup::{Setup, Shared};
 use crate::guest::{self, Purpose};
 use crate::machine::accel::Accel;
 use crate::machine::disk::{Backing, Disk};
+use crate::machine::emulator::Emulator;
 use crate::machine::fds;
 use crate::machine::qemu::{QemuShare, QemuSpec, ShareBy};
-use crate::machine::emulator::Emulator;
 use crate::machine::share::Sharing;
-use crate::machine::virtiofsd::Cache;
 use crate::machine::uml::{UmlSpec, memory_directory};
+use crate::machine::virtiofsd::Cache;
 use crate::results::run::RunEnd;
 use crate::results::scanner::{Event, Scanner};
 use crate::vm::{Heard, Launch, Lines, Said, Vm};
@@ -88,10 +88,7 @@ impl Setup {
                     let why = panic.take();
                     break match why {
                         Some(panic) => NotUp::of(Cause::Kernel, panic),
-                        None => NotUp::of(
-                            Cause::Host,
-                            format!("it ended at once, {}", last_words(dir)),
-                        ),
+                        None => NotUp::of(Cause::Host, format!("it ended at once, {}", last_words(dir))),
                     };
                 }
                 _ if allowed.stop.is_asked_for() => {
@@ -146,12 +143,19 @@ impl Setup {
             fs::create_dir_all(&shared)?;
             fs::write(shared.join("environment"), guest::environment(&self.environment))?;
             let output = File::create(dir.join(OUTPUT))?;
-            let initramfs = self.initramfs(&shared, disks, purpose).map_err(io::Error::other)?;
+            let initramfs = self
+                .initramfs(&shared, disks, purpose)
+                .map_err(io::Error::other)?;
             let initramfs = fds::sealed(&initramfs).map_err(io::Error::other)?;
             Vm::start(&dir.join(CONSOLE), |lines| {
                 let mut launch = match (&self.emulator, accel) {
                     (Some(emulator), Some(accel)) => {
-                        let machine = QemuMachine { setup: self, accel, dir: &shared, disks };
+                        let machine = QemuMachine {
+                            setup: self,
+                            accel,
+                            dir: &shared,
+                            disks,
+                        };
                         machine.launch(emulator, lines, &initramfs, output, &mut daemons)?
                     }
                     _ => self.uml(lines, &initramfs, disks, output)?,
@@ -189,7 +193,10 @@ impl Setup {
             serial: placed.role.clone(),
             path: placed.path.clone(),
             backing: match placed.is_slice {
-                true => Backing::Slice { offset: Bytes::new(placed.offset), len: placed.size },
+                true => Backing::Slice {
+                    offset: Bytes::new(placed.offset),
+                    len: placed.size,
+                },
                 false => Backing::Whole,
             },
             is_block_device: is_block_device(&placed.path),
@@ -227,8 +234,14 @@ impl QemuMachine<'_> {
         let setup = self.setup;
         let mut fds = Vec::new();
         let mut shares = Vec::new();
-        let root = Shared { name: "root", path: "/".into() };
-        let results = Shared { name: "results", path: self.dir.to_owned() };
+        let root = Shared {
+            name: "root",
+            path: "/".into(),
+        };
+        let results = Shared {
+            name: "results",
+            path: self.dir.to_owned(),
+        };
         let wanted = setup.rootfs.is_none().then_some(root).into_iter();
         for Shared { name, path } in wanted.chain([results]).chain(setup.shares()) {
             let is_written = name == "results";
@@ -237,15 +250,24 @@ impl QemuMachine<'_> {
                     let cache = if is_written { Cache::None } else { Cache::Always };
                     let mut serving = daemon.serve(&path, cache).map_err(io::Error::other)?;
                     serving.command.stdin(Stdio::null());
-                    serving.command.stdout(output.try_clone()?).stderr(output.try_clone()?);
+                    serving
+                        .command
+                        .stdout(output.try_clone()?)
+                        .stderr(output.try_clone()?);
                     daemons.push(serving.command.spawn()?);
                     let number = serving.machine.as_raw_fd();
                     fds.push(serving.machine);
                     ShareBy::Virtiofs(number)
                 }
-                _ => ShareBy::NineP { path, read_only: !is_written },
+                _ => ShareBy::NineP {
+                    path,
+                    read_only: !is_written,
+                },
             };
-            shares.push(QemuShare { tag: name.to_owned(), by });
+            shares.push(QemuShare {
+                tag: name.to_owned(),
+                by,
+            });
         }
         let spec = QemuSpec {
             accel: self.accel,
@@ -273,13 +295,20 @@ impl QemuMachine<'_> {
 }
 
 fn is_block_device(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device())
+    path.metadata()
+        .is_ok_and(|metadata| metadata.file_type().is_block_device())
 }
 
 /// A kernel that is a program takes the user's arguments as words like any others.
 fn words(append: &str, machine_args: &[OsString]) -> String {
-    let more = machine_args.iter().map(|argument| argument.to_string_lossy().into_owned());
-    [append.to_owned()].into_iter().chain(more).collect::<Vec<_>>().join(" ")
+    let more = machine_args
+        .iter()
+        .map(|argument| argument.to_string_lossy().into_owned());
+    [append.to_owned()]
+        .into_iter()
+        .chain(more)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What the machine's kernel says.

@@ -12,13 +12,21 @@ use crate::results::test_name::TestName;
 
 /// Writes the kernel's messages of each test of a round to a file of its own, and notes in each result
 /// which files of the run's directory tell of it.
-pub(crate) fn keep(shared: &Path, run_dir: &Path, round: &Path, results: &mut [TestResult]) -> io::Result<()> {
+pub(crate) fn keep(
+    shared: &Path,
+    run_dir: &Path,
+    round: &Path,
+    results: &mut [TestResult],
+) -> io::Result<()> {
     let log = fs::read(shared.join("kmsg")).unwrap_or_default();
     let mut by_test = split(&lines_of_kmsg(&String::from_utf8_lossy(&log)));
     if let Some(console) = shared.parent().map(|machine| machine.join("console.log")) {
         // What a kernel says when it panics reaches the console only.
         let console = fs::read(console).unwrap_or_default();
-        let console: Vec<String> = String::from_utf8_lossy(&console).lines().map(str::to_owned).collect();
+        let console: Vec<String> = String::from_utf8_lossy(&console)
+            .lines()
+            .map(str::to_owned)
+            .collect();
         for (name, lines) in split(&console) {
             let known = by_test.entry(name).or_default();
             let is_known = |line: &String| {
@@ -55,7 +63,14 @@ fn files_of(name: &TestName, round: &Path, run_dir: &Path) -> Vec<String> {
     let mut files: Vec<String> = entries
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-        .map(|entry| entry.path().strip_prefix(run_dir).unwrap_or(&entry.path()).display().to_string())
+        .map(|entry| {
+            entry
+                .path()
+                .strip_prefix(run_dir)
+                .unwrap_or(&entry.path())
+                .display()
+                .to_string()
+        })
         .collect();
     files.sort();
     files

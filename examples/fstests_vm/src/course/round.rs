@@ -209,7 +209,11 @@ impl Watch<'_> {
         let reports = match fs::read(&file) {
             Ok(xml) => xunit::read(&xml),
             Err(err) if err.kind() == ErrorKind::NotFound => return,
-            Err(err) => return self.reporter.note(&format!("cannot read {}: {err}", file.display())),
+            Err(err) => {
+                return self
+                    .reporter
+                    .note(&format!("cannot read {}: {err}", file.display()));
+            }
         };
         match reports {
             Ok(reports) => {
@@ -220,7 +224,9 @@ impl Watch<'_> {
                 }
                 self.reported = reports;
             }
-            Err(err) => self.reporter.note(&format!("cannot read {}: {err}", file.display())),
+            Err(err) => self
+                .reporter
+                .note(&format!("cannot read {}: {err}", file.display())),
         }
     }
 

@@ -60,7 +60,10 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
     let allowed = Allowed {
         stop: stop.clone(),
         until: args.limits.limit.map(|limit| began + setup.scaled(limit)),
-        whole: args.limits.limit.map_or(Duration::MAX, |limit| setup.scaled(limit)),
+        whole: args
+            .limits
+            .limit
+            .map_or(Duration::MAX, |limit| setup.scaled(limit)),
         boot: setup.scaled(args.limits.boot_limit),
         tests: Limits {
             floor: FLOOR.min(args.limits.test_limit),
@@ -75,9 +78,19 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
         retry_failed: args.course.retry_failed,
     };
     telling.of_machines(&setup.kernel.release, &setup.in_words(), volumes.len());
-    let common = Common { setup: &setup, dir: &dir, asked: &asked, allowed: &allowed, check, excludes: &excludes };
+    let common = Common {
+        setup: &setup,
+        dir: &dir,
+        asked: &asked,
+        allowed: &allowed,
+        check,
+        excludes: &excludes,
+    };
     let (mut shards, release) = common.run(&volumes, &plan, course, telling)?;
-    let tests = shards.iter_mut().flat_map(|shard| std::mem::take(&mut shard.results)).collect();
+    let tests = shards
+        .iter_mut()
+        .flat_map(|shard| std::mem::take(&mut shard.results))
+        .collect();
     Ok(Over {
         took: began.elapsed(),
         pool: pool.name().to_owned(),

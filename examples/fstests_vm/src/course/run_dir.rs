@@ -47,7 +47,10 @@ pub(crate) fn make_latest(dir: &Path) {
     };
     let new = results.join(format!(".{LATEST}-{}", std::process::id()));
     // A link that is not there is a convenience less, and no reason to fail a run that is over.
-    if symlink(name, &new).and_then(|()| fs::rename(&new, results.join(LATEST))).is_err() {
+    if symlink(name, &new)
+        .and_then(|()| fs::rename(&new, results.join(LATEST)))
+        .is_err()
+    {
         let _ = fs::remove_file(&new);
     }
 }
@@ -58,7 +61,10 @@ pub(crate) fn last_times(results: &Path, setup: &Setup) -> BTreeMap<TestName, f6
     let Ok(last) = RunResults::read(&results.join(LATEST)) else {
         return BTreeMap::new();
     };
-    let is_alike = last.filesystem.kind == setup.filesystem && last.machine.accelerator == setup.accelerator();
+    let is_alike =
+        last.filesystem.kind == setup.filesystem && last.machine.accelerator == setup.accelerator();
     let tests = last.tests.into_iter().filter(|_| is_alike);
-    tests.filter_map(|test| Some((test.name, test.seconds?))).collect()
+    tests
+        .filter_map(|test| Some((test.name, test.seconds?)))
+        .collect()
 }

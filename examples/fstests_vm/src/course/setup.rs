@@ -14,6 +14,7 @@ use crate::guest::{APPLETS, GuestConfig, INIT, JOB, Purpose, Root};
 use crate::machine::accel::{self, Accel, Obstacle};
 use crate::machine::busybox::Busybox;
 use crate::machine::emulator::Emulator;
+use crate::machine::fstests::Fstests;
 use crate::machine::host;
 use crate::machine::initramfs::{self, File};
 use crate::machine::kernel::{Flavour, Kernel};
@@ -21,7 +22,6 @@ use crate::machine::modules::{Closure, Features};
 use crate::machine::needs::{self, Need};
 use crate::machine::share::{self, Means, Sharing};
 use crate::machine::virtiofsd::Daemon;
-use crate::machine::fstests::Fstests;
 use crate::machine::{self, filesystem};
 use crate::results::run::MachineKind;
 use crate::volumes::Placed;
@@ -147,7 +147,10 @@ impl Setup {
     fn try_kvm(&mut self) {
         let obstacle = match self.comes_up(Accel::Kvm, KVM_PATIENCE) {
             Ok(true) => return,
-            Ok(false) => format!("the kernel did not come up with it in {} s", KVM_PATIENCE.as_secs()),
+            Ok(false) => format!(
+                "the kernel did not come up with it in {} s",
+                KVM_PATIENCE.as_secs()
+            ),
             Err(err) => err.to_string(),
         };
         self.accel = Some(Accel::Tcg);
@@ -187,7 +190,10 @@ impl Setup {
 
     /// Lists the directories that the guest does not have with its root.
     pub(super) fn shares(&self) -> Vec<Shared> {
-        let wanted = [("fstests", Some(&self.fstests)), ("modules", self.kernel.modules.as_ref())];
+        let wanted = [
+            ("fstests", Some(&self.fstests)),
+            ("modules", self.kernel.modules.as_ref()),
+        ];
         let wanted = wanted.into_iter().filter_map(|(name, path)| Some((name, path?)));
         wanted
             .filter(|(_, path)| self.rootfs.is_some() || !self.is_in_root(path))
@@ -223,7 +229,10 @@ impl Setup {
                 None => Root::Host,
             },
             results: results.to_owned(),
-            shares: shares.into_iter().map(|shared| (shared.name, shared.path)).collect(),
+            shares: shares
+                .into_iter()
+                .map(|shared| (shared.name, shared.path))
+                .collect(),
             modules: self.kernel.modules.clone(),
             fstests: self.fstests.clone(),
             filesystem: self.filesystem.clone(),
@@ -232,8 +241,16 @@ impl Setup {
         };
         let config = config.render();
         let mut files = vec![
-            File { path: "config", mode: 0o644, bytes: &config },
-            File { path: "job", mode: 0o755, bytes: JOB.as_bytes() },
+            File {
+                path: "config",
+                mode: 0o644,
+                bytes: &config,
+            },
+            File {
+                path: "job",
+                mode: 0o755,
+                bytes: JOB.as_bytes(),
+            },
         ];
         if let Some(built_with) = &self.kernel.config {
             files.push(File {
@@ -300,7 +317,14 @@ fn filesystem_of(image: &Path) -> Result<String, Error> {
         program: "blkid".to_owned(),
         remedy: "apt-get install util-linux".to_owned(),
     })?;
-    let arguments = ["-p".as_ref(), "-o".as_ref(), "value".as_ref(), "-s".as_ref(), "TYPE".as_ref(), image.as_os_str()];
+    let arguments = [
+        "-p".as_ref(),
+        "-o".as_ref(),
+        "value".as_ref(),
+        "-s".as_ref(),
+        "TYPE".as_ref(),
+        image.as_os_str(),
+    ];
     let said = host::ask(&blkid, &arguments)?;
     Ok(String::from_utf8_lossy(&said).trim().to_owned())
 }

@@ -148,7 +148,8 @@ impl<'a> Shard<'a> {
         let mut done = Done::default();
         if !tests.is_empty() {
             if let Err(not_up) = self.course(tests, course, &mut done.results) {
-                let missing: Vec<&TestName> = tests.iter().filter(|name| !is_in(&done.results, name)).collect();
+                let missing: Vec<&TestName> =
+                    tests.iter().filter(|name| !is_in(&done.results, name)).collect();
                 let never = missing.into_iter().map(|name| {
                     TestResult::new(name.clone(), Outcome::NeverStarted).because(not_up.to_string())
                 });
@@ -187,7 +188,8 @@ impl<'a> Shard<'a> {
             if failed.is_empty() || self.end.is_some() {
                 break;
             }
-            self.reporter.step(&format!("trying {} again", count(failed.len())));
+            self.reporter
+                .step(&format!("trying {} again", count(failed.len())));
             let ran = self.pass(&failed, course)?;
             merge(results, ran, Again::Retry);
         }
@@ -219,7 +221,8 @@ impl<'a> Shard<'a> {
                 return Ok(results);
             }
             left = never.into_iter().map(|result| result.name).collect();
-            self.reporter.step(&format!("going on with {} in a new machine", count(left.len())));
+            self.reporter
+                .step(&format!("going on with {} in a new machine", count(left.len())));
         }
     }
 
@@ -261,7 +264,9 @@ impl<'a> Shard<'a> {
         let outside = seen.troubles.iter().filter(|(during, _)| during.is_none());
         self.outside.extend(outside.map(|(_, trouble)| trouble.clone()));
         if let Err(err) = dmesg::keep(&shared, common.dir, &dir, &mut results) {
-            reporter.note(&format!("the kernel's messages of each test cannot be kept: {err}"));
+            reporter.note(&format!(
+                "the kernel's messages of each test cannot be kept: {err}"
+            ));
         }
         Ok((results, seen.end))
     }
@@ -277,7 +282,9 @@ impl<'a> Shard<'a> {
                     1 => format!("vm{number}"),
                     boots => format!("vm{number}.{boots}"),
                 });
-                let up = common.setup.boot(&dir, self.disks, common.allowed, &self.reporter)?;
+                let up = common
+                    .setup
+                    .boot(&dir, self.disks, common.allowed, &self.reporter)?;
                 Machine {
                     up,
                     shared: dir.join(SHARED),
@@ -289,7 +296,9 @@ impl<'a> Shard<'a> {
 
     /// Ends the machine, and says why and how.
     fn end_machine(&mut self, why: &RoundEnd) {
-        let Some(machine) = self.machine.take() else { return };
+        let Some(machine) = self.machine.take() else {
+            return;
+        };
         let why = match why {
             RoundEnd::Finished { .. } => "it was not needed any more",
             RoundEnd::Crashed { why } | RoundEnd::Died { why } => why,
@@ -303,7 +312,9 @@ impl<'a> Shard<'a> {
 
     /// Lets the guest end by itself, for a while.
     fn power_off(&mut self) {
-        let Some(mut machine) = self.machine.take() else { return };
+        let Some(mut machine) = self.machine.take() else {
+            return;
+        };
         let allowed = self.common.allowed;
         let until = Instant::now() + allowed.boot;
         let mut ends = machine.up.vm.tell("end").is_ok();

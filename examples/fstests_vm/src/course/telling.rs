@@ -66,7 +66,11 @@ impl Telling {
             Report::Step(text) => self.teller.tell(&Told::Step { shard, text }),
             Report::Started(name) => {
                 let remaining = self.remaining();
-                self.teller.tell(&Told::TestStarted { shard, name, remaining });
+                self.teller.tell(&Told::TestStarted {
+                    shard,
+                    name,
+                    remaining,
+                });
             }
             Report::Ended(result) => {
                 self.left.retain(|name| *name != result.name);

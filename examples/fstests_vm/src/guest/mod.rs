@@ -14,6 +14,26 @@ pub(crate) const JOB: &str = include_str!("job.sh");
 
 /// The applets of busybox that the first script needs. The second has the host's programs too.
 pub(crate) const APPLETS: &[&str] = &[
-    "sh", "mount", "umount", "insmod", "switch_root", "mkdir", "cat", "echo", "sleep", "poweroff", "cp", "chmod", "chown",
-    "cut", "grep", "tail", "stty", "ln", "ip", "sync", "mv", "setsid",
+    "sh",
+    "mount",
+    "umount",
+    "insmod",
+    "switch_root",
+    "mkdir",
+    "cat",
+    "echo",
+    "sleep",
+    "poweroff",
+    "cp",
+    "chmod",
+    "chown",
+    "cut",
+    "grep",
+    "tail",
+    "stty",
+    "ln",
+    "ip",
+    "sync",
+    "mv",
+    "setsid",
 ];

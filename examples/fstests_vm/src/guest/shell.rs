@@ -44,11 +44,30 @@ mod tests {
 
     #[test]
     fn the_shell_gets_back_what_was_quoted() {
-        let hostile = ["a b", "'", "''x'", "$(reboot)", "`x`", "\\", "\"", "*", "", "\n", "-e"];
+        let hostile = [
+            "a b",
+            "'",
+            "''x'",
+            "$(reboot)",
+            "`x`",
+            "\\",
+            "\"",
+            "*",
+            "",
+            "\n",
+            "-e",
+        ];
         let mut script = arguments(hostile.iter().map(OsStr::new));
         script.extend_from_slice(b"printf '%s\\0' \"$@\"");
-        let output = Command::new("sh").arg("-c").arg(OsStr::from_bytes(&script)).output().unwrap();
-        let expected: Vec<u8> = hostile.iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect();
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(OsStr::from_bytes(&script))
+            .output()
+            .unwrap();
+        let expected: Vec<u8> = hostile
+            .iter()
+            .flat_map(|word| [word.as_bytes(), b"\0"].concat())
+            .collect();
         assert_eq!(output.stdout, expected);
     }
 
@@ -56,7 +75,11 @@ mod tests {
     fn variables_arrive_as_they_are() {
         let mut script = environment(&[("MKFS_OPTIONS".into(), "-O 'x y' $HOME".into())]);
         script.extend_from_slice(b"printenv MKFS_OPTIONS");
-        let output = Command::new("sh").arg("-c").arg(OsStr::from_bytes(&script)).output().unwrap();
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(OsStr::from_bytes(&script))
+            .output()
+            .unwrap();
         assert_eq!(output.stdout, b"-O 'x y' $HOME\n");
     }
 }

@@ -22,8 +22,7 @@ const COMMAND_LINE_SIZE: usize = 4096;
 /// The kernel would make a directory with a file and a socket for its own console, and leave it there
 /// when it is killed. Nothing can be made in, or removed from, a directory that is a device. It must be one
 /// that exists: where the kernel cannot even make the directory, it dies of the message about that.
-const BASE: &str =
-    "con=null ssl=null console=tty0 panic=-1 noreboot loglevel=5 uml_dir=/dev/null";
+const BASE: &str = "con=null ssl=null console=tty0 panic=-1 noreboot loglevel=5 uml_dir=/dev/null";
 
 /// A machine that is a program. The descriptors are those of the child, which must inherit them.
 #[derive(Clone, Debug)]

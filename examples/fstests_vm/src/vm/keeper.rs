@@ -154,6 +154,8 @@ fn keep(fds: &OsStr, program: &OsStr, args: impl Iterator<Item = OsString>) -> i
 
 /// As a shell tells it: a signal is 128 more.
 fn code_of(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }

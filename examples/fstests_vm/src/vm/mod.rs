@@ -3,7 +3,10 @@
 mod keeper;
 mod qmp;
 mod said;
-#[expect(clippy::module_inception, reason = "the machine itself is the room's main thing")]
+#[expect(
+    clippy::module_inception,
+    reason = "the machine itself is the room's main thing"
+)]
 mod vm;
 
 pub(crate) use keeper::{Launch, keep_if_asked};

@@ -34,7 +34,10 @@ pub(crate) fn greet(to: &mut impl Write) -> io::Result<()> {
 
 /// Sends a break down the console's line, which with the letter that follows is a magic SysRq.
 pub(crate) fn send_break(to: &mut impl Write) -> io::Result<()> {
-    execute(to, &json!({ "execute": "chardev-send-break", "arguments": { "id": "console" } }))
+    execute(
+        to,
+        &json!({ "execute": "chardev-send-break", "arguments": { "id": "console" } }),
+    )
 }
 
 /// Ends QEMU.
@@ -58,7 +61,10 @@ mod tests {
         Some(Told::Shutdown("guest-shutdown".into()))
     )]
     #[case::without_a_reason(r#"{"event": "SHUTDOWN"}"#, Some(Told::Shutdown("unknown".into())))]
-    #[case::panic(r#"{"event": "GUEST_PANICKED", "data": {"action": "pause"}}"#, Some(Told::Panicked))]
+    #[case::panic(
+        r#"{"event": "GUEST_PANICKED", "data": {"action": "pause"}}"#,
+        Some(Told::Panicked)
+    )]
     #[case::other(r#"{"event": "RTC_CHANGE", "data": {"offset": 0}}"#, None)]
     #[case::greeting(r#"{"QMP": {"version": {}, "capabilities": ["oob"]}}"#, None)]
     #[case::answer(r#"{"return": {}}"#, None)]

@@ -157,7 +157,9 @@ impl Vm {
     }
 
     fn say_again(&mut self) {
-        let Some((command, said)) = &mut self.untaken else { return };
+        let Some((command, said)) = &mut self.untaken else {
+            return;
+        };
         if said.elapsed() > BEFORE_AGAIN {
             *said = Instant::now();
             let command = command.clone();
