@@ -50,16 +50,16 @@ impl Error {
             Self::Results(_) | Self::Junit(_) | Self::Signals(_) | Self::Io { .. } => 1,
         }
     }
+}
 
-    /// Returns the error and its causes on one line.
-    pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(err) = cause {
-            // Writing to a string cannot fail.
-            let _ = write!(text, ": {err}");
-            cause = err.source();
-        }
-        text
+/// Returns an error and its causes on one line.
+pub(crate) fn chain(err: &dyn std::error::Error) -> String {
+    let mut text = err.to_string();
+    let mut cause = err.source();
+    while let Some(err) = cause {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {err}");
+        cause = err.source();
     }
+    text
 }

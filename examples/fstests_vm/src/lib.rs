@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
     match go(&args, &mut telling) {
         Ok(code) => ExitCode::from(code),
         Err(err) => {
-            eprintln!("fstests_vm: {}", err.chain());
+            eprintln!("fstests_vm: {}", error::chain(&err));
             ExitCode::from(err.exit_code())
         }
     }

@@ -8,15 +8,14 @@ use std::time::{Duration, Instant};
 use crate::results::limits::{self, Limits};
 use crate::results::test_name::TestName;
 
+/// How often the clock is looked at while nothing is heard of a machine.
+pub(super) const PULSE: Duration = Duration::from_millis(200);
+
 /// Whether somebody wants the run to end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    pub(crate) fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
     pub(crate) fn is_asked_for(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

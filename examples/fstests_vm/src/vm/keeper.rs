@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 
@@ -80,11 +80,6 @@ impl Kept {
         // `Child::wait` would close a pipe that is still in it, and so end the machine.
         self.keeper.wait()
     }
-
-    /// Tells whether nothing of the machine is left, and how it ended.
-    pub(crate) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.keeper.try_wait()
-    }
 }
 
 impl Drop for Kept {
@@ -106,7 +101,7 @@ pub(crate) fn keep_if_asked() -> Option<ExitCode> {
     Some(match keep(&fds, &program, args) {
         Ok(code) => ExitCode::from(code),
         Err(err) => {
-            eprintln!("cannot start {}: {err}", program.display());
+            eprintln!("cannot start {}: {err}", Path::new(&program).display());
             ExitCode::from(127)
         }
     })
