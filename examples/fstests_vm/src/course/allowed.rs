@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::args::LimitArgs;
+use crate::course::setup::Setup;
 use crate::results::limits::{self, Limits};
 use crate::results::test_name::TestName;
 
@@ -39,7 +41,26 @@ pub(crate) struct Allowed {
     pub(crate) last: Arc<BTreeMap<TestName, f64>>,
 }
 
+/// The least limit of a test with a known time: a busy host may keep it waiting.
+const FLOOR: Duration = Duration::from_secs(60);
+
 impl Allowed {
+    /// Allows what the arguments say to a machine of this kind, for a run that began then.
+    pub(super) fn new(limits: &LimitArgs, setup: &Setup, stop: &Stop, began: Instant) -> Self {
+        Self {
+            stop: stop.clone(),
+            until: limits.limit.map(|limit| began + setup.scaled(limit)),
+            whole: limits.limit.map_or(Duration::MAX, |limit| setup.scaled(limit)),
+            boot: setup.scaled(limits.boot_limit),
+            tests: Limits {
+                floor: FLOOR.min(limits.test_limit),
+                default: limits.test_limit,
+                scale: setup.scale(),
+            },
+            last: Arc::default(),
+        }
+    }
+
     /// Returns how long the test may take; with none, what comes before the first one.
     pub(crate) fn for_test(&self, test: Option<&TestName>) -> Duration {
         let last = test.and_then(|test| self.last.get(test)).copied();

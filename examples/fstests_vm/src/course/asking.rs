@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::course::allowed::{Allowed, PULSE};
+use crate::course::common::Common;
 use crate::course::last_lines::last_lines;
 use crate::course::machines::Machine;
 use crate::course::no_plan::NoPlan;
 use crate::course::report::Reporter;
-use crate::course::run::Common;
 use crate::guest;
 use crate::results::xunit::{self, Planned};
 use crate::vm::{Heard, Said};

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::course::allowed::PULSE;
+use crate::course::common::Common;
 use crate::course::not_up::{NotUp, starts_again};
 use crate::course::report::Reporter;
-use crate::course::run::Common;
 use crate::course::start::{SHARED, Up};
 use crate::results::verdict::RoundEnd;
 use crate::vm::Heard;
@@ -18,6 +18,8 @@ pub(super) struct Machines<'a> {
     disks: &'a [Placed],
     reporter: Reporter,
     machine: Option<Machine>,
+    /// Why there will be no more of them.
+    not_up: Option<NotUp>,
     /// How many were started.
     started: u32,
 }
@@ -36,15 +38,19 @@ impl<'a> Machines<'a> {
             disks,
             reporter,
             machine: None,
+            not_up: None,
             started: 0,
         }
     }
 
-    /// Returns the machine that is there, or boots one.
+    /// Returns the machine that is there, or boots one. After one that did not come up there is no other.
     pub(super) fn ready(&mut self) -> Result<&mut Machine, NotUp> {
-        let machine = match self.machine.take() {
-            Some(machine) => machine,
-            None => self.boot()?,
+        let machine = match (self.machine.take(), &self.not_up) {
+            (Some(machine), _) => machine,
+            (None, Some(not_up)) => return Err(not_up.clone()),
+            (None, None) => self
+                .boot()
+                .inspect_err(|not_up| self.not_up = Some(not_up.clone()))?,
         };
         Ok(self.machine.insert(machine))
     }

@@ -4,6 +4,7 @@ mod allowed;
 mod asked;
 mod asking;
 mod boot;
+mod common;
 mod dmesg;
 mod last_lines;
 mod machines;
@@ -23,7 +24,8 @@ mod telling;
 
 pub(crate) use allowed::Stop;
 pub(crate) use no_plan::NoPlan;
-pub(crate) use run::{Over, run};
+pub(crate) use run::{Over, list, run};
 pub(crate) use run_dir::{make_latest, make_run_dir};
+pub(crate) use shard::Done;
 
 pub(crate) use telling::Telling;

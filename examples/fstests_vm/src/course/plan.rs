@@ -53,6 +53,14 @@ impl Plan {
         }
     }
 
+    /// Returns how many machines are worth booting, where so many are wanted.
+    pub(crate) fn machines(&self, wanted: usize) -> usize {
+        match self {
+            Self::Known(tests) => tests.len().clamp(1, wanted.max(1)),
+            Self::AskCheck(_) => wanted,
+        }
+    }
+
     /// Returns the tests of what `check -n` has said.
     pub(crate) fn of_planned(&self, planned: &[Planned]) -> Vec<TestName> {
         let tests = planned.iter().filter(|test| !test.is_expunged);

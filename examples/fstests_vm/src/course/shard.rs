@@ -1,13 +1,13 @@
 //! One machine after the other, for one part of the tests.
 
 use crate::course::asking::write_arguments;
+use crate::course::common::Common;
 use crate::course::dmesg;
 use crate::course::machines::Machines;
 use crate::course::no_plan::NoPlan;
 use crate::course::not_up::NotUp;
 use crate::course::report::Reporter;
 use crate::course::round::{Seen, watch};
-use crate::course::run::Common;
 use crate::results::attempts::{Again, together};
 use crate::results::outcome::{Outcome, TestResult};
 use crate::results::test_name::TestName;
@@ -69,6 +69,11 @@ impl<'a> Shard<'a> {
         machine.plan(self.common, &self.reporter)
     }
 
+    /// Lets the machine end that there is.
+    pub(super) fn power_off(&mut self) {
+        self.machines.power_off();
+    }
+
     /// Runs the tests, as often as the course says, and ends the machine.
     pub(super) fn run(mut self, tests: &[TestName], course: Course) -> Done {
         let mut done = Done::default();
@@ -86,7 +91,7 @@ impl<'a> Shard<'a> {
         for result in &mut done.results {
             result.shard = Some(self.reporter.shard);
         }
-        self.machines.power_off();
+        self.power_off();
         done.outside = self.outside;
         done.cut_short = self.end;
         done
