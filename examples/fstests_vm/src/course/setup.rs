@@ -55,6 +55,16 @@ impl Setup {
         accel::time_scale(self.accel, self.time_scale)
     }
 
+    /// Returns the time scale as a kernel's watchdogs are told of it.
+    pub(super) fn slowness(&self) -> u32 {
+        slowness(self.scale())
+    }
+
+    /// Returns words for QEMU's kernel: watchdogs as patient as the machine is slow, and then what the user wants.
+    pub(super) fn words(&self) -> String {
+        format!("{} {}", watchdogs(self.slowness()), self.append)
+    }
+
     /// Returns a limit as it is for this machine.
     pub(crate) fn scaled(&self, limit: Duration) -> Duration {
         let scaled = Duration::try_from_secs_f64(limit.as_secs_f64() * self.scale());
@@ -116,5 +126,49 @@ fn accel_name(accel: Accel) -> &'static str {
     match accel {
         Accel::Kvm => "kvm",
         Accel::Tcg => "tcg",
+    }
+}
+
+/// A watchdog's time is a whole number of seconds, and never shorter than the kernel has it.
+fn slowness(scale: f64) -> u32 {
+    // A cast of what is out of range gives the nearest number, and 0 for what is none.
+    (scale.ceil() as u32).clamp(1, 1000)
+}
+
+/// Returns the parameters of those watchdogs that cry while the kernel comes up, before anybody could set them; of a
+/// kernel that has no such parameter they are ignored. `job` in the guest sets the others.
+///
+/// 60 and 30 seconds are the longest that distributions have them; RCU takes no more than 300
+/// (kernel/rcu/tree_stall.h).
+fn watchdogs(slowness: u32) -> String {
+    if slowness == 1 {
+        return String::new();
+    }
+    let (rcu, workqueue) = ((60 * slowness).min(300), 30 * slowness);
+    format!("rcupdate.rcu_cpu_stall_timeout={rcu} workqueue.watchdog_thresh={workqueue}")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(0.1, 1)]
+    #[case(1.0, 1)]
+    #[case(1.2, 2)]
+    #[case(6.0, 6)]
+    #[case(1e30, 1000)]
+    fn watchdogs_are_never_less_patient_than_the_kernel_has_them(#[case] scale: f64, #[case] expected: u32) {
+        assert_eq!(slowness(scale), expected);
+    }
+
+    #[rstest]
+    #[case(1, "")]
+    #[case(2, "rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=60")]
+    #[case(6, "rcupdate.rcu_cpu_stall_timeout=300 workqueue.watchdog_thresh=180")]
+    fn the_kernel_is_told_to_be_patient(#[case] slowness: u32, #[case] expected: &str) {
+        assert_eq!(watchdogs(slowness), expected);
     }
 }

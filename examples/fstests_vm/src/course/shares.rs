@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::course::setup::Setup;
-use crate::guest::{GuestConfig, INIT, JOB, Purpose, Root};
+use crate::guest::{DISK, GuestConfig, INIT, JOB, Purpose, Root};
 use crate::machine;
 use crate::machine::initramfs::{self, File};
 use crate::machine::kernel::Flavour;
@@ -69,6 +69,7 @@ impl Setup {
             fstests: self.fstests.clone(),
             filesystem: self.filesystem.clone(),
             roles: disks.iter().map(|disk| disk.role.clone()).collect(),
+            slowness: self.slowness(),
             purpose,
         };
         let config = config.render();
@@ -77,6 +78,11 @@ impl Setup {
                 path: "config",
                 mode: 0o644,
                 bytes: &config,
+            },
+            File {
+                path: "disk",
+                mode: 0o644,
+                bytes: DISK.as_bytes(),
             },
             File {
                 path: "job",

@@ -23,7 +23,7 @@ use crate::machine::qemu::{QemuShare, QemuSpec, ShareBy};
 use crate::machine::share::Sharing;
 use crate::machine::uml::{UmlSpec, memory_directory};
 use crate::machine::virtiofsd::Cache;
-use crate::vm::{Launch, Lines, Vm};
+use crate::vm::{Keeper, Launch, Lines, Vm};
 use crate::volumes::Placed;
 
 /// A machine that runs.
@@ -112,6 +112,7 @@ impl Setup {
             fds: Vec::new(),
             output,
             envs: vec![("TMPDIR".into(), memory.into())],
+            keeper: Keeper::this(),
         })
     }
 
@@ -203,7 +204,7 @@ impl QemuMachine<'_> {
             memory: setup.memory,
             cpus: setup.cpus(),
             kernel: setup.kernel.image.clone(),
-            append: setup.append.clone(),
+            append: setup.words(),
             initramfs: initramfs.as_raw_fd(),
             console: lines.console,
             events: lines.events,
@@ -218,6 +219,7 @@ impl QemuMachine<'_> {
             fds,
             output,
             envs: Vec::new(),
+            keeper: Keeper::this(),
         })
     }
 }
