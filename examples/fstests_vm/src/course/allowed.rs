@@ -67,3 +67,45 @@ impl Allowed {
         limits::limit(last, &self.tests)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::known(Some("generic/001"), 120 * 4)]
+    #[case::quick(Some("generic/002"), 60 * 4)]
+    #[case::never_seen(Some("generic/003"), 900 * 4)]
+    #[case::before_the_first(None, 900 * 4)]
+    fn a_test_may_take_what_it_took_the_last_time_and_more(#[case] test: Option<&str>, #[case] seconds: u64) {
+        let last = [("generic/001", 12.0), ("generic/002", 0.1)];
+        let allowed = Allowed {
+            stop: Stop::default(),
+            until: None,
+            whole: Duration::MAX,
+            boot: Duration::from_secs(60),
+            tests: Limits {
+                floor: FLOOR,
+                default: Duration::from_secs(900),
+                scale: 4.0,
+            },
+            last: Arc::new(
+                last.map(|(name, seconds)| (name.parse().unwrap(), seconds))
+                    .into(),
+            ),
+        };
+        let test: Option<TestName> = test.map(|name| name.parse().unwrap());
+        assert_eq!(allowed.for_test(test.as_ref()), Duration::from_secs(seconds));
+    }
+
+    #[test]
+    fn whoever_has_the_flag_can_stop_all_who_look() {
+        let stop = Stop::default();
+        let looks = stop.clone();
+        assert!(!looks.is_asked_for());
+        stop.flag().store(true, Ordering::Relaxed);
+        assert!(looks.is_asked_for());
+    }
+}

@@ -50,7 +50,11 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
     let machines = plan.machines(args.course.shards as usize);
     let (pool, volumes) = volumes::take(&args.volumes, machines, telling).map_err(Error::Volumes)?;
     let mut allowed = Allowed::new(&args.limits, &setup, stop, began);
-    allowed.last = Arc::new(last_times(&args.results.results, &setup));
+    allowed.last = Arc::new(last_times(
+        &args.results.results,
+        &setup.filesystem,
+        setup.accelerator().as_deref(),
+    ));
     let course = Course {
         goes_on: args.course.go_on,
         repeat: args.course.repeat,
