@@ -7,18 +7,27 @@ use kdev_volumes::Bytes;
 
 use crate::results::split::Share;
 
-/// Runs fstests in a virtual machine, on volumes of its own.
-///
-/// Takes volumes from a pool, boots a kernel with them as disks and this machine's own files as its
-/// read-only root, runs fstests' `check` there, tells what happens, and gives the volumes back.
-/// Everything after `--` is for `check`: `-g quick`, `generic/001`, `-x dangerous`, ...
+/// What the program says of itself; one text, so that `-h` and `--help` are the same.
+const ABOUT: &str = "\
+Runs fstests in a virtual machine, on volumes of its own.
+
+Takes volumes from a pool, boots a kernel with them as disks and this host's own files as its read-only root, runs \
+fstests' `check` there, tells what happens, and gives the volumes back. Everything after `--` is for `check`: \
+`-g quick`, `generic/001`, `-x dangerous`, ...";
+
+/// The arguments of the program.
 #[derive(Debug, Parser)]
 #[command(
     name = "fstests_vm",
     version,
+    about = ABOUT,
+    long_about = None,
     group = ArgGroup::new("what").required(true).args(["kernel", "merge"]),
-    after_help = "Exit codes: 0 all passed, 1 failures, 2 usage, 3 kernel trouble (a panic, a hang, a warning, ...), \
-                  69 this host cannot, 130 interrupted."
+    override_usage = "fstests_vm --kernel KERNEL --fstests DIR [OPTIONS] [-- CHECK-ARGUMENTS]\n       \
+                      fstests_vm --merge DIR... [--results DIR] [--baseline DIR] [--json]",
+    after_help = "A SIZE is a whole number with a unit of base 2, such as 512M or 10G. A TIME is such as 90s, 15m or \
+                  1h30m.\n\nExit codes: 0 all passed; 1 failures; 2 usage; 3 kernel trouble (a panic, a hang, a \
+                  warning, ...); 69 this host cannot; 130 interrupted."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -39,8 +48,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) results: ResultArgs,
 
-    /// Arguments for fstests' `check`
-    #[arg(last = true, value_name = "CHECK-ARGUMENTS")]
+    /// For fstests' `check`, which has a --help of its own
+    #[arg(last = true, value_name = "CHECK-ARGUMENTS", help_heading = "Arguments")]
     pub(crate) check: Vec<String>,
 }
 
@@ -48,14 +57,14 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Kernel and machine")]
 pub(crate) struct MachineArgs {
     /// A bzImage, /lib/modules/VERSION, a Linux build directory, or a User-Mode Linux kernel
-    #[arg(long, requires = "fstests")]
+    #[arg(long, value_name = "KERNEL", requires = "fstests")]
     pub(crate) kernel: Option<PathBuf>,
 
     /// The kernel's modules, if they are not where they usually are
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Option<PathBuf>,
 
-    /// A filesystem image to boot from, instead of this machine's own files
+    /// A filesystem image to boot from, instead of this host's own files
     #[arg(long, value_name = "IMAGE")]
     pub(crate) rootfs: Option<PathBuf>,
 
@@ -63,19 +72,19 @@ pub(crate) struct MachineArgs {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) accel: AccelArg,
 
-    /// How the guest gets at this machine's files; auto: what its kernel has
+    /// How the guest gets at this host's files; auto: what its kernel has
     #[arg(long, value_enum, default_value_t)]
     pub(crate) share: ShareArg,
 
-    /// Memory of each machine
-    #[arg(long, value_name = "SIZE", default_value = "2G")]
+    /// Memory of each machine, at least 64M
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = memory)]
     pub(crate) memory: Bytes,
 
     /// Processors of each machine [default: 2 with KVM, else 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
     pub(crate) cpus: Option<u32>,
 
-    /// QEMU's machine type
+    /// QEMU's machine type, one with PCI [default: pc]
     #[arg(long, value_name = "TYPE")]
     pub(crate) machine: Option<String>,
 
@@ -101,7 +110,7 @@ pub(crate) struct VolumeArgs {
     pub(crate) pool: Option<String>,
 
     /// The size of each volume
-    #[arg(long, default_value = "10G")]
+    #[arg(long, value_name = "SIZE", default_value = "10G")]
     pub(crate) size: Bytes,
 
     /// Two volumes, test and scratch, instead of fstests' seven
@@ -112,7 +121,8 @@ pub(crate) struct VolumeArgs {
     #[arg(long)]
     pub(crate) sliced: bool,
 
-    /// Keep the volumes after the run
+    /// Keep the volumes after the run: whatever came of it, or if not all tests have passed [default
+    /// WHEN: always]
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     pub(crate) keep_volumes: Option<KeepArg>,
 }
@@ -124,8 +134,8 @@ pub(crate) struct FstestsArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) fstests: Option<PathBuf>,
 
-    /// The filesystem under test
-    #[arg(long, default_value = "ext4")]
+    /// The filesystem under test, for which this host must have a mkfs
+    #[arg(long, value_name = "NAME", default_value = "ext4")]
     pub(crate) fs: String,
 
     /// A variable for `check`, such as MKFS_OPTIONS='-b 1024' (may be repeated)
@@ -138,28 +148,32 @@ pub(crate) struct FstestsArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Limits, all of them for KVM: elsewhere they are scaled")]
+#[command(next_help_heading = "Limits, as they are for KVM: multiplied by the time scale")]
 pub(crate) struct LimitArgs {
     /// How long a machine may take until it is ready
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
     pub(crate) boot_limit: Duration,
 
     /// How long a test may take
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = time)]
     pub(crate) test_limit: Duration,
 
     /// How long the whole run may take [default: no limit]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) limit: Option<Duration>,
 
     /// By how much limits are multiplied [default: 1 for KVM, 4 for User-Mode Linux, 6 for TCG]
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = factor, allow_negative_numbers = true)]
     pub(crate) time_scale: Option<f64>,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Course")]
 pub(crate) struct CourseArgs {
+    /// Only boot a machine, and list the tests that would run in it
+    #[arg(long, conflicts_with_all = ["go_on", "repeat", "retry_failed", "shards", "baseline", "keep_volumes"])]
+    pub(crate) list: bool,
+
     /// After a crash or a hang, go on behind it in a new machine
     #[arg(long = "continue")]
     pub(crate) go_on: bool,
@@ -169,7 +183,7 @@ pub(crate) struct CourseArgs {
     pub(crate) repeat: u32,
 
     /// Run those that fail again, at most so many times, until they pass
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub(crate) retry_failed: u32,
 
     /// Split the tests over so many machines at once
@@ -192,8 +206,8 @@ pub(crate) struct ResultArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) baseline: Option<PathBuf>,
 
-    /// Do not run anything: put the parts that hosts have run with --shard together
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["kernel", "fstests", "shards", "shard", "check"])]
+    /// Do not run anything: put the parts together that hosts have run with --shard
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = NOT_FOR_MERGE)]
     pub(crate) merge: Vec<PathBuf>,
 
     /// Tell what happens as JSON, one object a line
@@ -220,10 +234,72 @@ pub(crate) enum ShareArg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeepArg {
-    /// Whatever came of it
     Always,
-    /// If not all tests have passed
     Failed,
+}
+
+/// All that says something of a run.
+const NOT_FOR_MERGE: [&str; 31] = [
+    "kernel",
+    "modules",
+    "rootfs",
+    "accel",
+    "share",
+    "memory",
+    "cpus",
+    "machine",
+    "qemu",
+    "machine_arg",
+    "append",
+    "pool",
+    "size",
+    "scratch",
+    "sliced",
+    "keep_volumes",
+    "fstests",
+    "fs",
+    "env",
+    "exclude",
+    "list",
+    "go_on",
+    "repeat",
+    "retry_failed",
+    "shards",
+    "shard",
+    "check",
+    "boot_limit",
+    "test_limit",
+    "limit",
+    "time_scale",
+];
+
+/// Less than this is too little for any kernel with a filesystem under test.
+const LEAST_MEMORY: Bytes = Bytes::new(64 << 20);
+
+fn memory(text: &str) -> Result<Bytes, String> {
+    match text.parse::<Bytes>() {
+        Ok(memory) if memory >= LEAST_MEMORY => Ok(memory),
+        Err(err) => Err(err.to_string()),
+        Ok(memory) => Err(format!(
+            "no kernel runs tests in {memory} (give at least {LEAST_MEMORY})"
+        )),
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        Ok(_) => Err("nothing can be done in no time".to_owned()),
+        Err(err) => Err(format!("{err} (a time is such as 90s, 15m or 1h30m)")),
+    }
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor > 0.0 && factor <= 1000.0 => Ok(factor),
+        Ok(_) => Err("a time scale is more than 0 and at most 1000".to_owned()),
+        Err(err) => Err(err.to_string()),
+    }
 }
 
 fn variable(text: &str) -> Result<(String, OsString), String> {
@@ -235,3 +311,7 @@ fn variable(text: &str) -> Result<(String, OsString), String> {
         false => Err(format!("`{name}` is not the name of a variable")),
     }
 }
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 use std::fmt::Write;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::course::NoPlan;
 use crate::machine;
@@ -18,8 +18,8 @@ pub(crate) enum Error {
     Volumes(#[source] kdev_volumes::Error),
     #[error(transparent)]
     CheckArgs(#[from] CheckArgsError),
-    #[error("there is nothing to run")]
-    NoPlan(#[from] NoPlan),
+    #[error("there is nothing to run (what was said is in `{}`)", dir.display())]
+    NoPlan { dir: PathBuf, source: NoPlan },
     #[error(transparent)]
     Results(#[from] RunError),
     #[error(transparent)]
@@ -39,6 +39,12 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Says why a run with this directory has no list of tests.
+    pub(crate) fn no_plan(dir: &Path, source: NoPlan) -> Self {
+        let dir = dir.to_owned();
+        Self::NoPlan { dir, source }
+    }
+
     /// Returns the exit status: 2 for what the caller can say otherwise, 69 for what this host cannot, 3 for a
     /// kernel that does not come up, 1 for the rest.
     pub(crate) fn exit_code(&self) -> u8 {
@@ -46,20 +52,86 @@ impl Error {
             Self::Usage { .. } | Self::CheckArgs(_) | Self::Merge(_) => 2,
             Self::Machine(err) if err.is_usage() => 2,
             Self::Machine(_) | Self::Volumes(_) => 69,
-            Self::NoPlan(err) => err.exit_code(),
-            Self::Results(_) | Self::Junit(_) | Self::Signals(_) | Self::Io { .. } => 1,
+            Self::NoPlan { source, .. } => source.exit_code(),
+            Self::Results(RunError::Write { .. }) => 1,
+            // They are of a directory that the caller named.
+            Self::Results(_) => 2,
+            Self::Junit(_) | Self::Signals(_) | Self::Io { .. } => 1,
+        }
+    }
+}
+
+/// Returns an error and its causes on one line.
+pub(crate) fn chain(err: &dyn std::error::Error) -> String {
+    let mut text = err.to_string();
+    let mut cause = err.source();
+    while let Some(err) = cause {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {err}");
+        cause = err.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn broken() -> io::Error {
+        io::Error::other("the disk is full")
+    }
+
+    fn usage() -> machine::Error {
+        machine::Error::Fstests {
+            directory: "/x".into(),
+            what: "it has no `check`".into(),
+            remedy: "build it".into(),
         }
     }
 
-    /// Returns the error and its causes on one line.
-    pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(err) = cause {
-            // Writing to a string cannot fail.
-            let _ = write!(text, ": {err}");
-            cause = err.source();
+    fn host() -> machine::Error {
+        machine::Error::Program {
+            program: "mkfs.xfs".into(),
+            remedy: "apt-get install xfsprogs".into(),
         }
-        text
+    }
+
+    #[rstest]
+    #[case::said_otherwise(Error::Usage { what: "no".into() }, 2)]
+    #[case::another_tree(Error::Machine(usage()), 2)]
+    #[case::a_part_is_missing(Error::Merge(MergeError::Nothing), 2)]
+    #[case::not_for_check(Error::CheckArgs(CheckArgsError::Unknown { flag: "-Z".into() }), 2)]
+    #[case::no_such_baseline(Error::Results(RunError::Read { path: "/x".into(), source: broken() }), 2)]
+    #[case::check_refuses(Error::no_plan("/r".as_ref(), NoPlan::Refused { code: 1, said: "no".into() }), 2)]
+    #[case::the_kernel_died(Error::no_plan("/r".as_ref(), NoPlan::Died { how: "at once".into() }), 3)]
+    #[case::a_program_is_missing(Error::Machine(host()), 69)]
+    #[case::interrupted(Error::no_plan("/r".as_ref(), NoPlan::Interrupted), 130)]
+    #[case::not_written(Error::Results(RunError::Write { path: "/r".into(), source: broken() }), 1)]
+    #[case::not_read(Error::Io { doing: "read", path: "/r".into(), source: broken() }, 1)]
+    fn the_exit_code_says_who_can_change_it(#[case] error: Error, #[case] code: u8) {
+        assert_eq!(error.exit_code(), code, "{error}");
+    }
+
+    #[test]
+    fn a_plan_that_was_refused_names_the_directory_and_what_check_said() {
+        let said = "Group \"x\" is empty".to_owned();
+        let error = Error::no_plan("/r/1".as_ref(), NoPlan::Refused { code: 1, said });
+        assert_eq!(
+            chain(&error),
+            "there is nothing to run (what was said is in `/r/1`): `check -n` ended with status 1 and no list of \
+             tests: Group \"x\" is empty"
+        );
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = Error::Io {
+            doing: "write",
+            path: "/r/junit.xml".into(),
+            source: broken(),
+        };
+        assert_eq!(chain(&error), "cannot write `/r/junit.xml`: the disk is full");
     }
 }

@@ -4,31 +4,45 @@ use std::fs;
 use std::path::Path;
 
 use crate::args::{Args, KeepArg};
-use crate::course::{Over, Telling, make_latest};
+use crate::course::{Done, Over, Telling, make_latest};
 use crate::error::Error;
 use crate::results::check_args::CheckArgs;
 use crate::results::compare::{Comparison, compare};
 use crate::results::junit::junit;
 use crate::results::run::{self, RunEnd, RunResults};
 use crate::results::summary::summary;
+use crate::results::trouble::few;
 use crate::results::verdict::RoundEnd;
 use crate::volumes::Volumes;
 
 /// Writes the results, tells them, and gives the volumes back or keeps them. Returns the exit status.
-pub(crate) fn finish(args: &Args, check: &CheckArgs, over: Over, telling: &mut Telling) -> Result<u8, Error> {
+pub(crate) fn finish(
+    args: &Args,
+    check: &CheckArgs,
+    baseline: Option<&RunResults>,
+    over: Over,
+    telling: &mut Telling,
+) -> Result<u8, Error> {
     let results = results(args, check, &over);
-    let baseline = args.results.baseline.as_deref().map(RunResults::read).transpose();
-    // The volumes' fate does not depend on what can be written.
-    let written = write(&over.dir, &results, None);
-    let code = results.exit_code();
-    settle(args, over.volumes, code, telling);
-    written?;
-    make_latest(&over.dir);
-    let comparison = baseline?.map(|old| compare(&old, &results));
-    write(&over.dir, &results, comparison.as_ref())?;
+    let comparison = baseline.map(|old| compare(old, &results));
+    // The volumes' fate does not depend on what can be written, nor does what is told.
+    let written = write(&over.dir, &results, comparison.as_ref());
+    if written.is_ok() {
+        make_latest(&over.dir);
+    }
     telling.summary(&results, comparison.as_ref());
+    let fate = fate(args.volumes.keep_volumes, results.exit_code());
+    let settled: Vec<bool> = over
+        .volumes
+        .into_iter()
+        .map(|volumes| settle(volumes, fate, telling))
+        .collect();
     telling.note(&format!("results: {}", over.dir.display()));
-    Ok(code)
+    written?;
+    match results.exit_code() {
+        0 if settled.contains(&false) => Ok(1),
+        code => Ok(code),
+    }
 }
 
 /// Puts the parts of a run together that several hosts have run.
@@ -70,6 +84,7 @@ fn results(args: &Args, check: &CheckArgs, over: &Over) -> RunResults {
         found.map(|(_, value)| value.to_string_lossy().into_owned())
     };
     let volumes = over.volumes.iter().flat_map(Volumes::disks);
+    let outside = over.shards.iter().flat_map(|shard| shard.outside.clone());
     RunResults {
         version: run::VERSION,
         id: over
@@ -111,23 +126,19 @@ fn results(args: &Args, check: &CheckArgs, over: &Over) -> RunResults {
         shards: u32::try_from(over.volumes.len()).unwrap_or(u32::MAX),
         share: args.course.shard,
         check_args: check.all(),
-        end: end_of(over),
-        troubles: over
-            .shards
-            .iter()
-            .flat_map(|shard| shard.outside.clone())
-            .collect(),
+        end: end_of(&over.shards),
+        troubles: few(outside.collect()),
         tests: over.tests.clone(),
     }
 }
 
 /// The worst of how the parts ended.
-fn end_of(over: &Over) -> RunEnd {
-    let not_up = over.shards.iter().find_map(|shard| shard.not_up.as_ref());
+fn end_of(shards: &[Done]) -> RunEnd {
+    let not_up = shards.iter().find_map(|shard| shard.not_up.as_ref());
     if let Some(not_up) = not_up {
         return not_up.as_end();
     }
-    let ends = over.shards.iter().filter_map(|shard| shard.cut_short.clone());
+    let ends = shards.iter().filter_map(|shard| shard.cut_short.clone());
     let mut worst = RunEnd::Complete;
     for end in ends {
         worst = match end {
@@ -143,28 +154,45 @@ fn end_of(over: &Over) -> RunEnd {
     worst
 }
 
-/// Gives the volumes back, or keeps them and says how to look at them.
-fn settle(args: &Args, volumes: Vec<Volumes>, code: u8, telling: &mut Telling) {
-    let keeps = match args.volumes.keep_volumes {
-        None => false,
-        Some(KeepArg::Always) => true,
-        Some(KeepArg::Failed) => code != 0,
-    };
-    for volumes in volumes {
-        match keeps {
-            true => match volumes.keep() {
-                Ok(how) => {
-                    telling.note("the volumes are kept; on this host, as root:");
-                    how.iter().for_each(|how| telling.note(&format!("  {how}")));
-                    telling.note("and to give them back: kdev pool cleanup --kept");
-                }
-                Err(err) => telling.note(&format!("the volumes cannot be kept: {}", err.chain())),
-            },
-            false => {
-                if let Err(err) = volumes.close() {
-                    telling.note(&format!("the volumes cannot be given back: {}", err.chain()));
-                }
-            }
-        }
+/// What becomes of volumes after a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    GivenBack,
+    Kept,
+}
+
+/// Decides what becomes of the volumes of a run that ends with this status.
+fn fate(keep: Option<KeepArg>, code: u8) -> Fate {
+    match (keep, code) {
+        (Some(KeepArg::Always), _) | (Some(KeepArg::Failed), 1..) => Fate::Kept,
+        (Some(KeepArg::Failed), 0) | (None, _) => Fate::GivenBack,
     }
 }
+
+/// Gives volumes back, or keeps them and says how to look at them. Tells whether that could be done.
+fn settle(volumes: Volumes, fate: Fate, telling: &mut Telling) -> bool {
+    let (done, doing) = match fate {
+        Fate::GivenBack => (volumes.close().map(|()| Vec::new()), "given back"),
+        Fate::Kept => (volumes.keep(), "kept"),
+    };
+    let how = match done {
+        Ok(how) => how,
+        Err(err) => {
+            let err = err.chain();
+            telling.note(&format!(
+                "the volumes cannot be {doing}: {err} (try `kdev pool cleanup`)"
+            ));
+            return false;
+        }
+    };
+    if fate == Fate::Kept {
+        telling.note("the volumes are kept; on this host, as root:");
+        how.iter().for_each(|how| telling.note(&format!("  {how}")));
+        telling.note("and to give them back: kdev pool cleanup --kept");
+    }
+    true
+}
+
+#[cfg(test)]
+#[path = "finish_tests.rs"]
+mod tests;

@@ -204,3 +204,45 @@ impl Placed {
 fn is_file(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file())
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn how_a_disk_is_mounted_depends_on_what_it_is() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let placed = |path: &Path, is_slice| Placed {
+            role: "test".to_owned(),
+            path: path.to_owned(),
+            offset: 2 << 20,
+            size: Bytes::new(1 << 20),
+            is_slice,
+        };
+        let device = Path::new("/dev/kdev/a");
+        assert_eq!(
+            placed(device, false).how_to_mount(),
+            "test: mount -o ro /dev/kdev/a /mnt"
+        );
+        assert_eq!(
+            placed(device, true).how_to_mount(),
+            "test: mount -o ro,loop,offset=2097152,sizelimit=1048576 /dev/kdev/a /mnt"
+        );
+        let path = file.path();
+        assert_eq!(
+            placed(path, false).how_to_mount(),
+            format!("test: mount -o ro,loop {} /mnt", path.display())
+        );
+    }
+
+    #[rstest]
+    #[case(Disks::Scratch, &["test", "scratch"])]
+    #[case(Disks::Seven, &["test", "pool1", "pool2", "pool3", "pool4", "pool5", "logwrites"])]
+    fn the_disks_are_those_that_fstests_knows(#[case] disks: Disks, #[case] expected: &[&str]) {
+        let spec = disks.spec(Bytes::new(1 << 30)).unwrap();
+        let names: Vec<&str> = spec.volumes().iter().map(VolumeSpec::name).collect();
+        assert_eq!(names, expected);
+    }
+}

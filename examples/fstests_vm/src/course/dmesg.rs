@@ -108,3 +108,92 @@ fn split(lines: &[String]) -> BTreeMap<TestName, Vec<String>> {
     }
     by_test
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::results::outcome::Outcome;
+
+    const MARK: &str = "run fstests demo/001 at 2026-01-01 10:00:00";
+
+    #[rstest]
+    #[case("6,339,5140900,-;text", &["[    5.140900] text"])]
+    #[case("4,7,12,c;a;b", &["[    0.000012] a;b"])]
+    #[case("6,1,2,-;one\n SUBSYSTEM=block\n DEVICE=b254:0\n6,2,3000000,-;two", &["[    0.000002] one", "[    3.000000] two"])]
+    #[case("no record", &["no record"])]
+    #[case("6,x,y,-;text", &["6,x,y,-;text"])]
+    #[case("", &[])]
+    fn records_of_the_kernel_become_lines(#[case] log: &str, #[case] expected: &[&str]) {
+        assert_eq!(lines_of_kmsg(log), expected);
+    }
+
+    #[test]
+    fn a_test_has_the_lines_since_its_mark_of_each_time_that_it_ran() {
+        let log = [
+            "boot",
+            MARK,
+            "one",
+            "run fstests demo/002 at 2026-01-01 10:00:00",
+            "two",
+            MARK,
+            "three",
+        ];
+        let by_test = split(&log.map(str::to_owned));
+        assert_eq!(by_test.len(), 2);
+        assert_eq!(
+            by_test[&"demo/001".parse().unwrap()],
+            [MARK, "one", MARK, "three"]
+        );
+    }
+
+    /// Keeps what these two logs say, and returns the file of demo/001 and what its result names.
+    fn kept(kmsg: &str, console: &str) -> (String, Vec<String>) {
+        let run = tempfile::tempdir().unwrap();
+        let shared = run.path().join("vm1/guest");
+        let round = shared.join("round-1");
+        fs::create_dir_all(round.join("demo")).unwrap();
+        fs::write(shared.join("kmsg"), kmsg).unwrap();
+        fs::write(run.path().join("vm1/console.log"), console).unwrap();
+        for name in ["demo/001.out.bad", "demo/0011.out.bad"] {
+            fs::write(round.join(name), "").unwrap();
+        }
+        let mut results = [TestResult::new("demo/001".parse().unwrap(), Outcome::Crashed)];
+        keep(&shared, run.path(), &round, &mut results).unwrap();
+        let lines = fs::read_to_string(round.join("demo/001.kernel")).unwrap_or_default();
+        (lines, results[0].files.clone())
+    }
+
+    #[test]
+    fn a_panic_that_reached_the_console_only_is_behind_what_the_log_has() {
+        let kmsg = format!("6,1,1000000,-;{MARK}\n6,2,2000000,-;known\n");
+        let console = format!("[    1.000000] {MARK}\r\n[    2.000000] known\r\n[    3.0] Kernel panic\r\n");
+        let (lines, files) = kept(&kmsg, &console);
+        let expected = format!(
+            "[    1.000000] {MARK}\n[    2.000000] known\n--- on the console only:\n[    3.0] Kernel panic\n"
+        );
+        assert_eq!(lines, expected);
+        assert_eq!(
+            files,
+            [
+                "vm1/guest/round-1/demo/001.kernel",
+                "vm1/guest/round-1/demo/001.out.bad"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_console_that_says_nothing_new_adds_nothing() {
+        let kmsg = format!("6,1,1000000,-;{MARK}\n");
+        let (lines, _) = kept(&kmsg, &format!("[    1.000000] {MARK}\r\n"));
+        assert_eq!(lines, format!("[    1.000000] {MARK}\n"));
+    }
+
+    #[test]
+    fn a_test_of_which_no_log_tells_has_no_file_of_the_kernels() {
+        let (lines, files) = kept("", "");
+        assert_eq!(lines, "");
+        assert_eq!(files, ["vm1/guest/round-1/demo/001.out.bad"]);
+    }
+}

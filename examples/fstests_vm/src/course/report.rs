@@ -2,10 +2,10 @@
 
 use std::sync::mpsc::Sender;
 
+use crate::results::listing::Planned;
 use crate::results::outcome::TestResult;
 use crate::results::test_name::TestName;
 use crate::results::trouble::Trouble;
-use crate::results::listing::Planned;
 
 /// Something that happened in a machine.
 #[derive(Debug)]

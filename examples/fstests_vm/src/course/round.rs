@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::course::allowed::Allowed;
+use crate::course::allowed::{Allowed, PULSE};
 use crate::course::asked::Asked;
 use crate::course::report::Reporter;
 use crate::results::scanner::{Event, Scanner};
@@ -19,6 +19,8 @@ use crate::vm::{Heard, Said, Vm};
 /// What was seen of a round.
 #[derive(Debug)]
 pub(crate) struct Seen {
+    /// Whether the guest has said that it runs `check`.
+    pub(crate) began: bool,
     /// The tests that the kernel's log says were started, in order.
     pub(crate) started: Vec<TestName>,
     /// What `check` itself reported.
@@ -32,6 +34,7 @@ impl Seen {
     /// Makes what is seen of a round that never began.
     pub(crate) fn nothing(end: RoundEnd) -> Self {
         Self {
+            began: false,
             started: Vec::new(),
             reported: Vec::new(),
             troubles: Vec::new(),
@@ -39,9 +42,6 @@ impl Seen {
         }
     }
 }
-
-/// How often the clock is looked at while nothing is heard.
-const PULSE: Duration = Duration::from_millis(200);
 
 /// How long a kernel that has panicked may take to end the machine, before it is ended.
 const AFTER_PANIC: Duration = Duration::from_secs(10);
@@ -57,6 +57,7 @@ struct Watch<'a> {
     asked: &'a Asked,
     reporter: &'a Reporter,
     scanner: Scanner,
+    began: bool,
     started: Vec<TestName>,
     reported: Vec<Reported>,
     told: HashSet<TestName>,
@@ -78,6 +79,7 @@ pub(crate) fn watch(vm: &mut Vm, dir: &Path, allowed: &Allowed, asked: &Asked, r
         asked,
         reporter,
         scanner: Scanner::default(),
+        began: false,
         started: Vec::new(),
         reported: Vec::new(),
         told: HashSet::new(),
@@ -91,6 +93,8 @@ pub(crate) fn watch(vm: &mut Vm, dir: &Path, allowed: &Allowed, asked: &Asked, r
     };
     watch.read_reports();
     Seen {
+        // A kernel that dies at once may take the guest's answer with it, and the mark of a test not.
+        began: watch.began || !watch.started.is_empty(),
         started: watch.started,
         reported: watch.reported,
         troubles: watch.troubles,
@@ -101,7 +105,9 @@ pub(crate) fn watch(vm: &mut Vm, dir: &Path, allowed: &Allowed, asked: &Asked, r
 impl Watch<'_> {
     fn until_it_ends(&mut self, name: &str) -> RoundEnd {
         loop {
-            match self.vm.hear(PULSE) {
+            let heard = self.vm.hear(PULSE);
+            self.began |= self.vm.has_been_understood();
+            match heard {
                 Heard::Console(bytes) => {
                     let events = self.scanner.feed(&bytes);
                     self.note(events);

@@ -1,25 +1,21 @@
 //! A whole run: the volumes, the machines, the plan, and what is made of it all.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::args::Args;
 use crate::course::allowed::{Allowed, Stop};
 use crate::course::asked::Asked;
+use crate::course::common::Common;
 use crate::course::plan::{Excludes, Plan};
-use crate::course::report::{Report, Reporter};
 use crate::course::run_dir::{last_times, make_run_dir};
 use crate::course::setup::Setup;
-use crate::course::shard::{Course, Done, NoPlan, Shard};
+use crate::course::shard::{Course, Done};
 use crate::course::telling::Telling;
 use crate::error::Error;
 use crate::results::check_args::CheckArgs;
-use crate::results::limits::Limits;
 use crate::results::outcome::TestResult;
-use crate::results::split::split;
 use crate::results::test_name::TestName;
 use crate::volumes::{self, Volumes};
 
@@ -39,9 +35,6 @@ pub(crate) struct Over {
     pub(crate) release: Option<String>,
 }
 
-/// The least limit of a test with a known time: a busy host may keep it waiting.
-const FLOOR: Duration = Duration::from_secs(60);
-
 /// Runs what the arguments ask for, and tells of it while it runs.
 pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &Stop) -> Result<Over, Error> {
     let began = Instant::now();
@@ -49,30 +42,20 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
     let excludes = Excludes::read(check, &args.fstests.exclude)?;
     let setup = Setup::prepare(args)?;
     setup.notes().iter().for_each(|note| telling.note(note));
-    let asked = Asked::in_tree(&setup.fstests);
+    if check.is_default_selection() {
+        telling.note("no test is named and no group: `check` runs group auto, which takes hours");
+    }
     let plan = Plan::from_arguments(check, &excludes, &setup.fstests, args.course.shard);
-    let shards = match &plan {
-        Plan::Known(tests) => tests.len().clamp(1, args.course.shards as usize),
-        Plan::AskCheck(_) => args.course.shards as usize,
-    };
-    let (pool, volumes) = volumes::take(&args.volumes, shards, telling).map_err(Error::Volumes)?;
+    let machines = plan.machines(args.course.shards as usize);
+    let (pool, volumes) = volumes::take(&args.volumes, machines, telling).map_err(Error::Volumes)?;
     // Only a run that has volumes leaves anything.
     let dir = make_run_dir(&args.results.results, started)?;
-    let allowed = Allowed {
-        stop: stop.clone(),
-        until: args.limits.limit.map(|limit| began + setup.scaled(limit)),
-        whole: args
-            .limits
-            .limit
-            .map_or(Duration::MAX, |limit| setup.scaled(limit)),
-        boot: setup.scaled(args.limits.boot_limit),
-        tests: Limits {
-            floor: FLOOR.min(args.limits.test_limit),
-            default: args.limits.test_limit,
-            scale: setup.scale(),
-        },
-        last: Arc::new(last_times(&args.results.results, &setup)),
-    };
+    let mut allowed = Allowed::new(&args.limits, &setup, stop, began);
+    allowed.last = Arc::new(last_times(
+        &args.results.results,
+        &setup.filesystem,
+        setup.accelerator().as_deref(),
+    ));
     let course = Course {
         goes_on: args.course.go_on,
         repeat: args.course.repeat,
@@ -82,136 +65,60 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
     let common = Common {
         setup: &setup,
         dir: &dir,
-        asked: &asked,
+        asked: &Asked::in_tree(&setup.fstests),
         allowed: &allowed,
         check,
         excludes: &excludes,
     };
-    let (mut shards, release) = common.run(&volumes, &plan, course, telling)?;
+    let ran = common.run(&volumes, &plan, course, telling);
+    let (mut shards, release) = ran.map_err(|source| Error::no_plan(&dir, source))?;
     let tests = shards
         .iter_mut()
-        .flat_map(|shard| std::mem::take(&mut shard.results))
-        .collect();
+        .flat_map(|shard| std::mem::take(&mut shard.results));
     Ok(Over {
+        tests: tests.collect(),
         took: began.elapsed(),
         pool: pool.name().to_owned(),
         setup,
         dir,
         started,
         volumes,
-        tests,
         shards,
         release,
     })
 }
 
-/// What all parts of a run have in common.
-pub(super) struct Common<'a> {
-    pub(super) setup: &'a Setup,
-    /// The run's directory.
-    pub(super) dir: &'a Path,
-    pub(super) asked: &'a Asked,
-    pub(super) allowed: &'a Allowed,
-    pub(super) check: &'a CheckArgs,
-    pub(super) excludes: &'a Excludes,
-}
-
-/// What a machine's thread sends.
-type FromShard = (u32, Report);
-
-impl Common<'_> {
-    /// Runs a machine for each of the sessions, all at once.
-    fn run(
-        &self,
-        volumes: &[Volumes],
-        plan: &Plan,
-        course: Course,
-        telling: &mut Telling,
-    ) -> Result<(Vec<Done>, Option<String>), Error> {
-        let (to_us, from_shards) = mpsc::channel::<FromShard>();
-        thread::scope(|scope| {
-            let mut threads = Vec::new();
-            let mut work = Vec::new();
-            for (number, volumes) in (1u32..).zip(volumes) {
-                let (to_shard, tests) = mpsc::channel();
-                work.push(to_shard);
-                let reporter = Reporter::new(number, to_us.clone());
-                let asks = (number == 1).then_some(plan);
-                threads.push(scope.spawn(move || self.shard(volumes, reporter, asks, &tests, course)));
-            }
-            // What comes ends when the last machine's thread does.
-            drop(to_us);
-            if let Plan::Known(tests) = plan {
-                self.hand_out(tests, &mut work, telling);
-            }
-            let mut release = None;
-            while let Some((shard, report)) = next(&from_shards, telling) {
-                match report {
-                    Report::Planned(planned) => {
-                        self.hand_out(&plan.of_planned(&planned), &mut work, telling);
-                    }
-                    // Nobody waits for tests that will never be known.
-                    Report::NoPlan => work.clear(),
-                    Report::Booted(kernel) => release = Some(kernel),
-                    report => telling.report(shard, &report),
-                }
-            }
-            let done = threads.into_iter().map(|thread| match thread.join() {
-                Ok(done) => done.map_err(Error::from),
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            Ok((done.collect::<Result<Vec<_>, _>>()?, release))
-        })
-    }
-
-    /// Gives each machine its part of the tests.
-    fn hand_out(&self, tests: &[TestName], work: &mut Vec<Sender<Vec<TestName>>>, telling: &mut Telling) {
-        telling.planned(tests, &self.allowed.last);
-        let parts = split(tests, work.len(), &|name| self.allowed.last.get(name).copied());
-        for (part, work) in parts.into_iter().zip(work.drain(..)) {
-            // A machine that did not come up says so itself.
-            let _ = work.send(part);
-        }
-    }
-
-    /// One machine's thread: it boots while others list the tests, and runs what it is given.
-    fn shard(
-        &self,
-        volumes: &Volumes,
-        reporter: Reporter,
-        plan: Option<&Plan>,
-        tests: &Receiver<Vec<TestName>>,
-        course: Course,
-    ) -> Result<Done, NoPlan> {
-        let mut shard = Shard::new(self, volumes.disks(), reporter.clone());
-        if let Some(Plan::AskCheck(_)) = plan {
-            match shard.plan() {
-                Ok(planned) => reporter.planned(planned),
-                Err(err) => {
-                    reporter.no_plan();
-                    return Err(err);
-                }
-            }
-        }
-        // If it does not come up, that is what its tests are told to have died of.
-        let _ = shard.boot();
-        match tests.recv() {
-            Ok(tests) => Ok(shard.run(&tests, course)),
-            Err(_) => Ok(shard.run(&[], course)),
-        }
-    }
-}
-
-/// Waits for what is reported next, and keeps what is shown up to date meanwhile; `None` after the last.
-fn next(from_shards: &Receiver<FromShard>, telling: &Telling) -> Option<FromShard> {
-    loop {
-        match telling.tick() {
-            None => return from_shards.recv().ok(),
-            Some(pause) => match from_shards.recv_timeout(pause) {
-                Ok(report) => return Some(report),
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {}
-            },
-        }
-    }
+/// Returns the tests that [`run`] would run, as `check` itself says in a machine.
+pub(crate) fn list(
+    args: &Args,
+    check: &CheckArgs,
+    telling: &mut Telling,
+    stop: &Stop,
+) -> Result<Vec<TestName>, Error> {
+    let excludes = Excludes::read(check, &args.fstests.exclude)?;
+    let setup = Setup::prepare(args)?;
+    setup.notes().iter().for_each(|note| telling.note(note));
+    let dir = tempfile::tempdir().map_err(|source| Error::Io {
+        doing: "make a directory for the machine in",
+        path: std::env::temp_dir(),
+        source,
+    })?;
+    let (_, volumes) = volumes::take(&args.volumes, 1, telling).map_err(Error::Volumes)?;
+    let common = Common {
+        setup: &setup,
+        dir: dir.path(),
+        asked: &Asked::in_tree(&setup.fstests),
+        allowed: &Allowed::new(&args.limits, &setup, stop, Instant::now()),
+        check,
+        excludes: &excludes,
+    };
+    let listed = match common.ask(&volumes[0], telling) {
+        Ok(planned) => Ok(Plan::AskCheck(args.course.shard).of_planned(&planned)),
+        // What the machine has said is what shows why.
+        Err(source) => Err(Error::no_plan(&dir.keep(), source)),
+    };
+    let closed: Result<Vec<()>, _> = volumes.into_iter().map(Volumes::close).collect();
+    let listed = listed?;
+    closed.map_err(Error::Volumes)?;
+    Ok(listed)
 }

@@ -1,25 +1,19 @@
 //! One machine after the other, for one part of the tests.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use crate::course::allowed::Allowed;
-use crate::course::boot::{Cause, NotUp, SHARED, Up};
+use crate::course::asking::write_arguments;
+use crate::course::common::Common;
 use crate::course::dmesg;
+use crate::course::machines::Machines;
+use crate::course::no_plan::NoPlan;
+use crate::course::not_up::NotUp;
 use crate::course::report::Reporter;
 use crate::course::round::{Seen, watch};
-use crate::course::run::Common;
-use crate::guest;
 use crate::results::attempts::{Again, together};
+use crate::results::listing::Planned;
 use crate::results::outcome::{Outcome, TestResult};
 use crate::results::test_name::TestName;
 use crate::results::trouble::Trouble;
 use crate::results::verdict::{Round, RoundEnd, verdicts};
-use crate::results::listing::{self, Planned};
-use crate::vm::{Heard, Said};
 use crate::volumes::Placed;
 
 /// What is done with a part of the tests.
@@ -31,23 +25,15 @@ pub(crate) struct Course {
     pub(crate) retry_failed: u32,
 }
 
-/// One part of the tests, and the machines that run it, one at a time, on the same disks.
-pub(crate) struct Shard<'a> {
+/// One part of the tests, and the machines that run it.
+pub(super) struct Shard<'a> {
     common: &'a Common<'a>,
-    disks: &'a [Placed],
+    machines: Machines<'a>,
     reporter: Reporter,
-    machine: Option<Machine>,
-    boots: u32,
     rounds: u32,
     /// What the kernel said while no test ran.
     outside: Vec<Trouble>,
     end: Option<RoundEnd>,
-}
-
-struct Machine {
-    up: Up,
-    /// What the guest and we both see.
-    shared: PathBuf,
 }
 
 /// What came of a part.
@@ -60,49 +46,12 @@ pub(crate) struct Done {
     pub(crate) not_up: Option<NotUp>,
 }
 
-/// Why there is no list of tests.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NoPlan {
-    #[error(transparent)]
-    NotUp(#[from] NotUp),
-    #[error("`check -n` ended with status {code} and no list of tests: {said}")]
-    Refused { code: i32, said: String },
-    #[error("cannot write to the directory that the guest shares")]
-    Io(#[from] io::Error),
-    #[error("the machine ended while `check -n` listed the tests: {0}")]
-    Ended(String),
-}
-
-impl NoPlan {
-    /// Returns the exit status that it is worth.
-    pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::NotUp(not_up) => match not_up.cause {
-                Cause::Kernel => 3,
-                Cause::Host => 69,
-                Cause::Interrupted => 130,
-            },
-            Self::Refused { .. } => 2,
-            Self::Ended(_) => 3,
-            Self::Io(_) => 1,
-        }
-    }
-}
-
-/// How often the clock is looked at while nothing is heard.
-const PULSE: Duration = Duration::from_millis(200);
-
-/// How much of what `check` said an error repeats.
-const LINES_TOLD: usize = 12;
-
 impl<'a> Shard<'a> {
     pub(super) fn new(common: &'a Common<'a>, disks: &'a [Placed], reporter: Reporter) -> Self {
         Self {
             common,
-            disks,
+            machines: Machines::new(common, disks, reporter.clone()),
             reporter,
-            machine: None,
-            boots: 0,
             rounds: 0,
             outside: Vec::new(),
             end: None,
@@ -111,30 +60,18 @@ impl<'a> Shard<'a> {
 
     /// Boots the first machine, so that it is ready when the tests are known.
     pub(super) fn boot(&mut self) -> Result<(), NotUp> {
-        self.machine().map(drop)
+        self.machines.ready().map(drop)
     }
 
     /// Has `check` itself say which tests its arguments choose.
     pub(super) fn plan(&mut self) -> Result<Vec<Planned>, NoPlan> {
-        let (common, reporter) = (self.common, self.reporter.clone());
-        let machine = self.machine()?;
-        let excluded = common.excludes.copy_to(&machine.shared)?;
-        let mut arguments = vec!["-n".to_owned()];
-        arguments.extend(common.check.for_plan(&excluded));
-        let dir = machine.shared.join("plan");
-        write_arguments(&dir, &arguments)?;
-        reporter.step("asking `check -n` for the list of tests");
-        let code = machine.planned(common.allowed)?;
-        let said = read_text(&dir.join("check.out"));
-        let is_test = |name: &TestName| common.setup.fstests.join("tests").join(name.as_str()).is_file();
-        let planned = listing::planned(&said, is_test).map_err(|_| {
-            let said = format!("{said}{}", read_text(&dir.join("check.err")));
-            NoPlan::Refused {
-                code,
-                said: last_lines(&said),
-            }
-        })?;
-        Ok(planned)
+        let machine = self.machines.ready()?;
+        machine.plan(self.common, &self.reporter)
+    }
+
+    /// Lets the machine end that there is.
+    pub(super) fn power_off(&mut self) {
+        self.machines.power_off();
     }
 
     /// Runs the tests, as often as the course says, and ends the machine.
@@ -227,7 +164,7 @@ impl<'a> Shard<'a> {
         let (common, reporter) = (self.common, self.reporter.clone());
         let mut arguments = ["-R", "xunit"].map(str::to_owned).to_vec();
         arguments.extend(common.check.for_round(tests));
-        let machine = self.machine()?;
+        let machine = self.machines.ready()?;
         let dir = machine.shared.join(&name);
         let seen = match write_arguments(&dir, &arguments) {
             Ok(()) => watch(&mut machine.up.vm, &dir, common.allowed, common.asked, &reporter),
@@ -238,11 +175,11 @@ impl<'a> Shard<'a> {
         let shared = machine.shared.clone();
         let finished = matches!(seen.end, RoundEnd::Finished { .. });
         if !finished {
-            self.end_machine(&seen.end);
+            self.machines.end(&seen.end);
         }
         let mut results = verdicts(&Round {
             planned: tests,
-            began: true,
+            began: seen.began,
             reported: &seen.reported,
             started: &seen.started,
             troubles: &seen.troubles,
@@ -264,85 +201,6 @@ impl<'a> Shard<'a> {
         }
         Ok((results, seen.end))
     }
-
-    fn machine(&mut self) -> Result<&mut Machine, NotUp> {
-        let machine = match self.machine.take() {
-            Some(machine) => machine,
-            None => {
-                self.boots += 1;
-                let number = self.reporter.shard;
-                let common = self.common;
-                let dir = common.dir.join(match self.boots {
-                    1 => format!("vm{number}"),
-                    boots => format!("vm{number}.{boots}"),
-                });
-                let up = common
-                    .setup
-                    .boot(&dir, self.disks, common.allowed, &self.reporter)?;
-                Machine {
-                    up,
-                    shared: dir.join(SHARED),
-                }
-            }
-        };
-        Ok(self.machine.insert(machine))
-    }
-
-    /// Ends the machine, and says why and how.
-    fn end_machine(&mut self, why: &RoundEnd) {
-        let Some(machine) = self.machine.take() else {
-            return;
-        };
-        let why = match why {
-            RoundEnd::Finished { .. } => "it was not needed any more",
-            RoundEnd::Crashed { why } | RoundEnd::Died { why } => why,
-            RoundEnd::Hung { .. } => "a test exceeded its limit",
-            RoundEnd::OutOfTime { .. } => "the run exceeded its limit",
-            RoundEnd::Interrupted => "interrupted",
-        };
-        let how = machine.up.end();
-        self.reporter.machine_ended(&format!("{why} ({how})"));
-    }
-
-    /// Lets the guest end by itself, for a while.
-    fn power_off(&mut self) {
-        let Some(mut machine) = self.machine.take() else {
-            return;
-        };
-        let allowed = self.common.allowed;
-        let until = Instant::now() + allowed.boot;
-        let mut ends = machine.up.vm.tell("end").is_ok();
-        while ends && Instant::now() < until && !allowed.stop.is_asked_for() {
-            ends = !matches!(machine.up.vm.hear(PULSE), Heard::Gone);
-        }
-        machine.up.end();
-    }
-}
-
-impl Machine {
-    /// Waits for the end of `check -n`.
-    fn planned(&mut self, allowed: &Allowed) -> Result<i32, NoPlan> {
-        self.up.vm.tell("plan")?;
-        let until = Instant::now() + allowed.for_test(None);
-        loop {
-            match self.up.vm.hear(PULSE) {
-                Heard::Said(Said::Planned(code)) => return Ok(code),
-                Heard::Said(Said::Fail(why)) => return Err(NoPlan::Ended(why)),
-                Heard::Gone => return Err(NoPlan::Ended("without a word".to_owned())),
-                _ if allowed.stop.is_asked_for() => return Err(NoPlan::Ended("interrupted".to_owned())),
-                _ if Instant::now() > until => {
-                    return Err(NoPlan::Ended("it took longer than a test may".to_owned()));
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-fn write_arguments(dir: &Path, arguments: &[String]) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
-    let script = guest::arguments(arguments.iter().map(OsStr::new));
-    fs::write(dir.join("arguments"), script)
 }
 
 fn merge(results: &mut Vec<TestResult>, ran: Vec<TestResult>, again: Again) {
@@ -360,15 +218,6 @@ fn merge(results: &mut Vec<TestResult>, ran: Vec<TestResult>, again: Again) {
 
 fn is_in(results: &[TestResult], name: &TestName) -> bool {
     results.iter().any(|result| result.name == *name)
-}
-
-fn read_text(path: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
-}
-
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES_TOLD)..].join("\n")
 }
 
 fn count(tests: usize) -> String {

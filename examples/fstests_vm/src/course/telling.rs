@@ -1,7 +1,7 @@
 //! Tells what the machines report, with what only the whole run knows: how many there are, and what is left.
 
 use std::collections::BTreeMap;
-use std::io::Stdout;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::course::report::Report;
@@ -12,10 +12,9 @@ use crate::results::tell::teller::Teller;
 use crate::results::tell::told::Told;
 use crate::results::test_name::TestName;
 
-/// Tells a run on standard output.
-#[derive(Debug)]
+/// Tells a run to whoever watches.
 pub(crate) struct Telling {
-    teller: Teller<Stdout>,
+    teller: Teller<Box<dyn Write>>,
     machines: usize,
     /// What the kernel and the machine are called.
     kernel: String,
@@ -25,7 +24,7 @@ pub(crate) struct Telling {
 }
 
 impl Telling {
-    pub(crate) fn new(teller: Teller<Stdout>) -> Self {
+    pub(crate) fn new(teller: Teller<Box<dyn Write>>) -> Self {
         Self {
             teller,
             machines: 1,
@@ -96,6 +95,18 @@ impl Telling {
     /// Brings running times up to date; returns how soon to do it again, if ever.
     pub(super) fn tick(&self) -> Option<Duration> {
         self.teller.tick()
+    }
+
+    /// Returns why nothing more is told, if so.
+    pub(crate) fn error(&self) -> Option<&io::Error> {
+        self.teller.error()
+    }
+
+    /// Says which tests would be run.
+    pub(crate) fn list(&mut self, tests: &[TestName]) {
+        tests
+            .iter()
+            .for_each(|name| self.teller.tell(&Told::Listed { name }));
     }
 
     pub(crate) fn summary(&mut self, run: &RunResults, comparison: Option<&Comparison>) {

@@ -28,9 +28,10 @@ pub(crate) struct GuestConfig {
     pub(crate) modules: Option<PathBuf>,
     pub(crate) fstests: PathBuf,
     pub(crate) filesystem: String,
+    /// How many times slower the machine is than one with KVM, at least 1.
+    pub(crate) slowness: u32,
     /// The disks' serial numbers, which are their roles.
     pub(crate) roles: Vec<String>,
-    /// Whether to end as soon as the kernel has come up.
     pub(crate) purpose: Purpose,
 }
 
@@ -66,6 +67,7 @@ impl GuestConfig {
             ("fstests", self.fstests.as_os_str()),
             ("fstyp", self.filesystem.as_ref()),
             ("mkfs_force", force(&self.filesystem).as_ref()),
+            ("slowness", self.slowness.to_string().as_ref()),
             ("roles", self.roles.join(" ").as_ref()),
             ("host_name", HOST_NAME.as_ref()),
             ("probe", probe.as_ref()),
@@ -94,5 +96,75 @@ fn force(filesystem: &str) -> &'static str {
         "ext2" | "ext3" | "ext4" => "-q -F",
         "xfs" | "btrfs" | "f2fs" | "bcachefs" | "nilfs2" => "-f",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::process::Command;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    fn config(path: &OsStr) -> GuestConfig {
+        GuestConfig {
+            events: "/dev/ttyS1",
+            sharing: "9p",
+            root: Root::Host,
+            results: path.into(),
+            shares: vec![("fstests", path.into())],
+            modules: None,
+            fstests: path.into(),
+            filesystem: "ext4".to_owned(),
+            slowness: 6,
+            roles: vec!["test".to_owned(), "scratch".to_owned()],
+            purpose: Purpose::Tests,
+        }
+    }
+
+    /// What a shell has in these variables after it has read the configuration.
+    fn read(config: &GuestConfig, variables: &str) -> Vec<u8> {
+        let mut script = config.render();
+        script.extend_from_slice(format!("printf '%s\\0' {variables}").as_bytes());
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(OsStr::from_bytes(&script))
+            .output()
+            .unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        output.stdout
+    }
+
+    #[rstest]
+    #[case(b"/a b")]
+    #[case(b"/a'b")]
+    #[case(b"/$(reboot)`x`\"\\")]
+    #[case(b"/line\nline")]
+    #[case(b"/not-utf8-\xff")]
+    #[case(b"/a;exit 1")]
+    fn paths_arrive_in_the_guest_as_they_are(#[case] path: &[u8]) {
+        let expected = [path, b"\0", path, b"\0", path, b"\0"].concat();
+        let config = config(OsStr::from_bytes(path));
+        assert_eq!(
+            read(&config, "\"$fstests\" \"$results\" \"$share_fstests\""),
+            expected
+        );
+    }
+
+    #[test]
+    fn lists_are_words_and_what_is_not_there_is_empty() {
+        let mut config = config(OsStr::new("/f"));
+        assert_eq!(
+            read(&config, "$roles \"$modules\" \"$probe\" $slowness"),
+            b"test\0scratch\0\0\06\0"
+        );
+        config.purpose = Purpose::Probe;
+        assert_eq!(
+            read(&config, "$root \"$probe\" \"$mkfs_force\""),
+            b"host\0yes\0-q -F\0"
+        );
     }
 }

@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
+# shellcheck disable=SC2154 # What is not assigned here is in the configuration.
 # The first process of the guest, in the initramfs: it loads modules, lays a tmpfs over the
 # read-only root that the host shares, and hands over to `job` in there. Everything here is
 # busybox's. What it says goes through the event line: `hello RELEASE`, `step TEXT`, `fail TEXT`.
@@ -11,6 +12,8 @@ mount -t devtmpfs dev /dev || poweroff -f
 
 # shellcheck source=/dev/null
 . /config
+# shellcheck source=/dev/null
+. /disk
 
 stty -F "$events" raw -echo 2>/dev/null
 exec 3<>"$events"
@@ -30,18 +33,6 @@ while read -r need module; do
     insmod "/modules/$module" 2>/insmod.err || [ "$need" = try ] ||
         fail "the module $module cannot be loaded: $(tail -n 1 /insmod.err)"
 done </modules/order
-
-# Finds the disk of that serial number: the order of disks is nobody's promise.
-disk() {
-    for block in /sys/block/*; do
-        serial=''
-        read -r serial <"$block/serial" 2>/dev/null || [ "$serial" ] || continue
-        [ "$serial" != "$1" ] || {
-            echo "/dev/${block##*/}"
-            return
-        }
-    done
-}
 
 # Mounts what the host shares by that name at $2; $3 is the path on the host, $4 the options.
 share() {
@@ -80,8 +71,9 @@ for user in fsgqa fsgqa2 123456-fsgqa; do
         gid=$(grep "^$user:" "$upper/etc/group" | cut -d: -f3)
         echo "$user:x:$id:$gid::/home/$user:/bin/bash" >>"$upper/etc/passwd"
     }
-    mkdir -p "$upper/home/$user"
-    chown "$(grep "^$user:" "$upper/etc/passwd" | cut -d: -f3)" "$upper/home/$user"
+    home=$upper$(grep "^$user:" "$upper/etc/passwd" | cut -d: -f6)
+    mkdir -p "$home"
+    chown "$(grep "^$user:" "$upper/etc/passwd" | cut -d: -f3,4)" "$home"
     echo "$user:*:19000::::::" >>"$upper/etc/shadow"
     id=$((id + 1))
 done
@@ -102,14 +94,29 @@ for name in $extra_shares; do
         overlay "/newroot$path" || fail "no overlay can be laid over $path"
 done
 
+# What the guest needs may lie where its own file systems will: below /tmp, /run, /dev.
+for name in fstests modules; do
+    eval "path=\$$name"
+    # Not every kernel has modules.
+    [ "$path" ] || continue
+    mkdir -p "/run/keep/$name"
+    mount -o bind "/newroot$path" "/run/keep/$name"
+done
+
 mkdir -p /newroot/proc /newroot/sys /newroot/dev /newroot/run /newroot/results
 mount -t tmpfs -o mode=755 tmpfs /newroot/run
 share results /newroot/results "$results" rw none || fail "the results cannot be mounted ($sharing)"
 mkdir /newroot/run/kdev
-cp /bin/busybox /job /config /newroot/run/kdev/
+cp /bin/busybox /job /disk /config /newroot/run/kdev/
+for name in fstests modules; do
+    [ -d "/run/keep/$name" ] || continue
+    mkdir "/newroot/run/kdev/$name"
+    mount -o move "/run/keep/$name" "/newroot/run/kdev/$name"
+done
 [ ! -e /kernel-config ] || cp /kernel-config /newroot/run/kdev/
 # busybox finds its applets by /proc, so that goes last.
 for dir in sys dev proc; do
     mount -o move "/$dir" "/newroot/$dir"
 done
-exec /bin/busybox switch_root /newroot /run/kdev/busybox sh /run/kdev/job
+# What the kernel did not know on its command line it has put into the environment.
+exec env -i /bin/busybox switch_root /newroot /run/kdev/busybox sh /run/kdev/job

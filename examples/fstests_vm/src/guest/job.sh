@@ -1,9 +1,9 @@
 # shellcheck shell=dash
+# shellcheck disable=SC2154 # What is not assigned here is in the configuration.
 # The guest's first process from here on: makes a machine of the root, and does what the host
 # asks for through the event line: `plan`, `run ROUND`, `dump`, `end`. It answers
-# `took COMMAND`,
-# `step TEXT`, `ready`, `planned CODE`, `done ROUND CODE`, `fail TEXT`, `bye`. All that is more
-# than a word goes to files in /results.
+# `took COMMAND`, `step TEXT`, `ready`, `planned CODE`, `done ROUND CODE`, `dumped`, `fail TEXT`,
+# `bye`. All that is more than a word goes to files in /results.
 #
 # Standard output and error are a file there: the console is the kernel's alone.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -11,6 +11,8 @@ export HOME=/root LANG=C TERM=dumb
 exec </dev/null >>/results/guest.log 2>&1
 # shellcheck source=/dev/null
 . /run/kdev/config
+# shellcheck source=/dev/null
+. /run/kdev/disk
 exec 3<>"$events"
 say() { echo "$*" >&3; }
 fail() {
@@ -27,6 +29,13 @@ mkdir -p /dev/pts /dev/shm /mnt/test /mnt/scratch
 mount -t devpts -o ptmxmode=666,mode=620 devpts /dev/pts
 mount -t tmpfs -o mode=1777 shm /dev/shm
 mount -t tmpfs -o mode=1777 tmp /tmp
+# What lay below one of those is at its place again.
+for name in fstests modules; do
+    eval "path=\$$name"
+    if [ -z "$path" ] || [ -d "$path" ]; then continue; fi
+    mkdir -p "$path"
+    mount --move "/run/kdev/$name" "$path" || fail "$path cannot be had in the guest"
+done
 ln -sfn /proc/self/fd /dev/fd
 ln -sfn fd/0 /dev/stdin
 ln -sfn fd/1 /dev/stdout
@@ -44,6 +53,19 @@ if [ "$modules" ]; then
     [ "$modules" = "/lib/modules/$release" ] || ln -sfn "$modules" "/lib/modules/$release"
 fi
 
+# The kernel's own watchdogs have the patience of a fast machine. Not every kernel has them.
+patient() {
+    [ -w "$1" ] || return 0
+    # Not by `read`: these files are over after the first read, and that is of one byte.
+    seconds=$(cat "$1")
+    seconds=$((seconds * slowness))
+    [ "$seconds" -le "$2" ] || seconds=$2
+    echo "$seconds" >"$1"
+}
+# The second number is the most that the kernel takes, or that anybody waits for.
+patient /proc/sys/kernel/watchdog_thresh 60
+patient /proc/sys/kernel/hung_task_timeout_secs 3600
+
 say "step starting udev"
 for udevd in /lib/systemd/systemd-udevd /usr/lib/systemd/systemd-udevd /sbin/udevd; do
     [ -x "$udevd" ] || continue
@@ -52,17 +74,6 @@ for udevd in /lib/systemd/systemd-udevd /usr/lib/systemd/systemd-udevd /sbin/ude
     break
 done
 
-disk() {
-    for block in /sys/block/*; do
-        serial=''
-        read -r serial <"$block/serial" 2>/dev/null || [ "$serial" ] || continue
-        [ "$serial" != "$1" ] || {
-            echo "/dev/${block##*/}"
-            return
-        }
-    done
-}
-# shellcheck disable=SC2154 # The configuration says which disks there are, and whose they are.
 for role in $roles; do
     device=$(disk "$role")
     [ -b "$device" ] || fail "no disk has the serial number $role"

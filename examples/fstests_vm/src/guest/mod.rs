@@ -1,4 +1,4 @@
-//! What runs in the guest: our two scripts, and what they are told.
+//! What runs in the guest: our scripts, and what they are told.
 
 mod config;
 mod shell;
@@ -11,6 +11,9 @@ pub(crate) const INIT: &str = include_str!("init.sh");
 
 /// What that becomes: it does what we ask for.
 pub(crate) const JOB: &str = include_str!("job.sh");
+
+/// What both of them have.
+pub(crate) const DISK: &str = include_str!("disk.sh");
 
 /// The applets of busybox that the first script needs. The second has the host's programs too.
 pub(crate) const APPLETS: &[&str] = &[
@@ -28,6 +31,7 @@ pub(crate) const APPLETS: &[&str] = &[
     "chmod",
     "chown",
     "cut",
+    "env",
     "grep",
     "tail",
     "stty",

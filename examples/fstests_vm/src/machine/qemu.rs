@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::accel::Accel;
 use super::command_line;
 use super::disk::{Backing, Disk};
+use super::fds;
 use super::{Error, Result};
 
 /// What the console and the end of a run are to be like, whoever wrote the kernel's configuration.
@@ -120,7 +121,7 @@ impl QemuSpec {
         };
         let append = command_line::join(&[BASE, under, &self.append], COMMAND_LINE_SIZE)?;
         line.option("-kernel", self.kernel.as_os_str());
-        line.option("-initrd", format!("/proc/self/fd/{}", self.initramfs));
+        line.option("-initrd", fds::path_in_child(&self.initramfs));
         line.option("-append", append);
         line.option("-device", "virtio-rng-pci");
         Ok(())

@@ -9,6 +9,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::command_line;
 use super::disk::{Backing, Disk};
+use super::fds;
 use super::{Error, Result};
 
 /// Disks that the driver has place for: `MAX_DEV` of arch/um/drivers/ubd_kern.c.
@@ -48,7 +49,7 @@ impl UmlSpec {
     pub(crate) fn arguments(&self) -> Result<Vec<OsString>> {
         let mut words = vec![
             format!("mem={}M", self.memory.get().div_ceil(1 << 20)),
-            format!("initrd=/proc/self/fd/{}", self.initramfs),
+            format!("initrd={}", fds::path_in_child(&self.initramfs)),
             format!("con0=null,fd:{}", self.console),
             format!("con1=fd:{0},fd:{0}", self.events),
         ];

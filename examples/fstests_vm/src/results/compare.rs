@@ -57,13 +57,6 @@ pub(crate) struct Comparison {
     pub(crate) slower: Vec<Slower>,
 }
 
-impl Comparison {
-    /// Whether anything is worse than it was.
-    pub(crate) fn is_worse(&self) -> bool {
-        !self.new_failures.is_empty() || !self.lost.is_empty()
-    }
-}
-
 /// Times vary by a factor of two on a machine with other loads.
 const SLOWER_TIMES: f64 = 3.0;
 

@@ -30,7 +30,10 @@ pub(crate) struct NothingPlanned {
 /// # Errors
 ///
 /// [`NothingPlanned`] if there is no test at all.
-pub(crate) fn planned(stdout: &str, is_test: impl Fn(&TestName) -> bool) -> Result<Vec<Planned>, NothingPlanned> {
+pub(crate) fn planned(
+    stdout: &str,
+    is_test: impl Fn(&TestName) -> bool,
+) -> Result<Vec<Planned>, NothingPlanned> {
     let mut seen = HashSet::new();
     let mut plan = Vec::new();
     for line in stdout.lines() {
@@ -79,7 +82,8 @@ mod tests {
 
     fn listed(stdout: &str) -> Vec<String> {
         let plan = planned(stdout, |name| !name.as_str().ends_with("777")).unwrap();
-        let told = |test: Planned| format!("{}{}", test.name, if test.is_expunged { " expunged" } else { "" });
+        let told =
+            |test: Planned| format!("{}{}", test.name, if test.is_expunged { " expunged" } else { "" });
         plan.into_iter().map(told).collect()
     }
 

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 
@@ -33,6 +33,25 @@ pub(crate) struct Launch {
     /// Where it writes what it says itself.
     pub(crate) output: File,
     pub(crate) envs: Vec<(OsString, OsString)>,
+    /// What starts a keeper: [`Keeper::this`] but for tests.
+    pub(crate) keeper: Keeper,
+}
+
+/// The program whose main function asks [`keep_if_asked`], and what it is to be given first.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeper {
+    program: PathBuf,
+    args: Vec<OsString>,
+}
+
+impl Keeper {
+    /// This program, even if its file is gone or another one by now.
+    pub(crate) fn this() -> Self {
+        Self {
+            program: "/proc/self/exe".into(),
+            args: Vec::new(),
+        }
+    }
 }
 
 /// A machine that ends with this value, and with this process.
@@ -50,8 +69,9 @@ impl Launch {
     pub(crate) fn start(self) -> io::Result<Kept> {
         let numbers: Vec<RawFd> = self.fds.iter().map(AsRawFd::as_raw_fd).collect();
         let listed: Vec<String> = numbers.iter().map(RawFd::to_string).collect();
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = Command::new(&self.keeper.program);
         command
+            .args(&self.keeper.args)
             .arg(KEEPER)
             .arg(listed.join(","))
             .arg(&self.program)
@@ -80,11 +100,6 @@ impl Kept {
         // `Child::wait` would close a pipe that is still in it, and so end the machine.
         self.keeper.wait()
     }
-
-    /// Tells whether nothing of the machine is left, and how it ended.
-    pub(crate) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.keeper.try_wait()
-    }
 }
 
 impl Drop for Kept {
@@ -106,7 +121,7 @@ pub(crate) fn keep_if_asked() -> Option<ExitCode> {
     Some(match keep(&fds, &program, args) {
         Ok(code) => ExitCode::from(code),
         Err(err) => {
-            eprintln!("cannot start {}: {err}", program.display());
+            eprintln!("cannot start {}: {err}", Path::new(&program).display());
             ExitCode::from(127)
         }
     })

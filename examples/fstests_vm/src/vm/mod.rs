@@ -9,6 +9,6 @@ mod said;
 )]
 mod vm;
 
-pub(crate) use keeper::{Launch, keep_if_asked};
+pub(crate) use keeper::{Keeper, Launch, keep_if_asked};
 pub(crate) use said::Said;
 pub(crate) use vm::{Heard, Lines, Vm};

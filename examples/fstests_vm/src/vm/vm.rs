@@ -156,6 +156,11 @@ impl Vm {
         self.say(command)
     }
 
+    /// Whether the guest has said that it has understood what it was told last.
+    pub(crate) fn has_been_understood(&self) -> bool {
+        self.untaken.is_none()
+    }
+
     fn say_again(&mut self) {
         let Some((command, said)) = &mut self.untaken else {
             return;

@@ -37,7 +37,6 @@ fn a_machine_that_is_a_program_is_this_line() {
         [
             "con=null",
             "ssl=null",
-            "con0=null,fd:12",
             "console=tty0",
             "panic=-1",
             "noreboot",
@@ -45,6 +44,7 @@ fn a_machine_that_is_a_program_is_this_line() {
             "uml_dir=/dev/null",
             "mem=96M",
             "initrd=/proc/self/fd/10",
+            "con0=null,fd:12",
             "con1=fd:11,fd:11",
             "ubd0d=/dev/kdev/test,,test",
             "ubd1rd=/srv/x.img,,root",

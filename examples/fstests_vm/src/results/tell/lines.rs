@@ -40,9 +40,10 @@ pub(super) fn text(told: &Told<'_>, colours: Colours) -> Option<String> {
             let noun = if *tests == 1 { "test" } else { "tests" };
             format!("{tests} {noun} on {kernel}, {machine}")
         }
+        Told::Listed { name } => name.to_string(),
         Told::Step { shard, text } => format!("{}{text}", of(*shard)),
-        // Its end is told, with all that this could say.
-        Told::TestStarted { .. } => return None,
+        // Of a test that takes an hour, or the machine with it, this is for long the only word.
+        Told::TestStarted { shard, name, .. } => format!("{}{name:NAME$}  started", of(*shard)),
         Told::TestEnded { shard, result } => format!("{}{}", of(*shard), ended(result, colours)),
         // Thousands of lines, of tests that ask for them.
         Told::Trouble { trouble, .. } if !trouble.counts() => return None,

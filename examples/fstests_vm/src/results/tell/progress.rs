@@ -50,7 +50,7 @@ impl Progress {
                 }
             }
             Told::MachineEnded { shard, .. } => self.leave(*shard),
-            Told::Trouble { .. } | Told::Note { .. } | Told::Summary { .. } => {}
+            Told::Listed { .. } | Told::Trouble { .. } | Told::Note { .. } | Told::Summary { .. } => {}
         }
     }
 

@@ -14,9 +14,9 @@ use super::{json, lines};
 /// How a run is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A line for each test and step.
+    /// A line for each step, and for the beginning and the end of each test.
     Lines(Colours),
-    /// The same, and a progress bar below them on standard error, if that is a terminal.
+    /// The same without beginnings, and a progress bar below them on standard error, if that is a terminal.
     Bar(Colours),
     /// A JSON object a line.
     Json,
@@ -59,7 +59,11 @@ impl<W: Write> Teller<W> {
         match &mut self.way {
             Way::Lines(colours) => write(out, lines::text(told, *colours).as_deref(), error),
             Way::Bar(colours, bar) => {
-                let text = lines::text(told, *colours);
+                let text = match told {
+                    // The bar shows what runs.
+                    Told::TestStarted { .. } => None,
+                    _ => lines::text(told, *colours),
+                };
                 bar.tell(told, || write(out, text.as_deref(), error));
             }
             Way::Json => match json::line(told) {

@@ -78,6 +78,7 @@ fn told<W: Write>(form: Form, out: W) -> Teller<W> {
 const LINES: &str = "\
 5 tests on 6.1.0, QEMU with tcg
 booting
+generic/001   started
 generic/001   pass         1.5 s
 [2] generic/002   kernel: WARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2
 [2] generic/002   fail       123.4 s  why fail
@@ -93,13 +94,29 @@ ext4 on 6.1.0-56-amd64 (QEMU, tcg), 1 test in 2m 5s
 PASSED
 ";
 
-#[rstest]
-#[case(Form::Lines(Colours::Plain))]
-#[case(Form::Bar(Colours::Plain))]
-fn lines_are_the_same_with_a_bar_and_without(#[case] form: Form) {
+#[test]
+fn a_log_says_what_runs_before_it_says_what_came_of_it() {
     let mut out = Vec::new();
-    told(form, &mut out);
+    told(Form::Lines(Colours::Plain), &mut out);
     assert_eq!(String::from_utf8(out).unwrap(), LINES);
+}
+
+#[test]
+fn lines_above_a_bar_leave_to_it_what_runs() {
+    let mut out = Vec::new();
+    told(Form::Bar(Colours::Plain), &mut out);
+    let lines = LINES.replace("generic/001   started\n", "");
+    assert_eq!(String::from_utf8(out).unwrap(), lines);
+}
+
+#[rstest]
+#[case(Form::Lines(Colours::Plain), "generic/001\n")]
+#[case(Form::Json, "{\"event\":\"listed\",\"name\":\"generic/001\"}\n")]
+fn a_list_is_a_name_a_line(#[case] form: Form, #[case] expected: &str) {
+    let mut out = Vec::new();
+    let name = "generic/001".parse().unwrap();
+    Teller::new(form, &mut out).tell(&Told::Listed { name: &name });
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
 }
 
 #[test]

@@ -25,6 +25,11 @@ pub(crate) enum Told<'a> {
         /// How many tests are planned, without the expunged.
         tests: usize,
     },
+    /// A test would be run: the answer to `--list`.
+    Listed {
+        /// Which test.
+        name: &'a TestName,
+    },
     /// A machine has come to a step.
     Step {
         /// Which shard's; `None` if there is one machine only, here and below.
