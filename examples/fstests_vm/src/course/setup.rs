@@ -77,6 +77,11 @@ impl Setup {
         filesystem::check_size("test", args.volumes.size, &filesystem)?;
         let mut notes = Vec::new();
         let features = Features::of(&kernel)?;
+        if args.volumes.sliced && kernel.flavour == Flavour::Uml {
+            return Err(Error::Usage {
+                what: "--sliced is for QEMU: User-Mode Linux has no disks that are a slice of a device".to_owned(),
+            });
+        }
         let (emulator, sharing, mut wanted) = match kernel.flavour {
             Flavour::Uml => (None, Sharing::Hostfs, needs::of_uml(&filesystem)),
             Flavour::Bzimage => {
