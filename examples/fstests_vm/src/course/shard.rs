@@ -73,6 +73,8 @@ pub(crate) enum NoPlan {
     Io(#[from] io::Error),
     #[error("the machine ended while `check -n` listed the tests: {0}")]
     Ended(String),
+    #[error("interrupted while `check -n` listed the tests")]
+    Interrupted,
 }
 
 impl NoPlan {
@@ -86,6 +88,7 @@ impl NoPlan {
             },
             Self::Refused { .. } => 2,
             Self::Ended(_) => 3,
+            Self::Interrupted => 130,
             Self::Unreadable(_) | Self::Io(_) => 1,
         }
     }
@@ -324,7 +327,7 @@ impl Machine {
                 Heard::Said(Said::Planned(code)) => return Ok(code),
                 Heard::Said(Said::Fail(why)) => return Err(NoPlan::Ended(why)),
                 Heard::Gone => return Err(NoPlan::Ended("without a word".to_owned())),
-                _ if allowed.stop.is_asked_for() => return Err(NoPlan::Ended("interrupted".to_owned())),
+                _ if allowed.stop.is_asked_for() => return Err(NoPlan::Interrupted),
                 _ if Instant::now() > until => {
                     return Err(NoPlan::Ended("it took longer than a test may".to_owned()));
                 }
