@@ -15,16 +15,21 @@ use crate::results::verdict::RoundEnd;
 use crate::volumes::Volumes;
 
 /// Writes the results, tells them, and gives the volumes back or keeps them. Returns the exit status.
-pub(crate) fn finish(args: &Args, check: &CheckArgs, over: Over, telling: &mut Telling) -> Result<u8, Error> {
+pub(crate) fn finish(
+    args: &Args,
+    check: &CheckArgs,
+    over: Over,
+    baseline: Option<&RunResults>,
+    telling: &mut Telling,
+) -> Result<u8, Error> {
     let results = results(args, check, &over);
-    let baseline = args.results.baseline.as_deref().map(RunResults::read).transpose();
     // The volumes' fate does not depend on what can be written.
     let written = write(&over.dir, &results, None);
     let code = results.exit_code();
     settle(args, over.volumes, code, telling);
     written?;
     make_latest(&over.dir);
-    let comparison = baseline?.map(|old| compare(&old, &results));
+    let comparison = baseline.map(|old| compare(old, &results));
     write(&over.dir, &results, comparison.as_ref())?;
     telling.summary(&results, comparison.as_ref());
     telling.note(&format!("results: {}", over.dir.display()));
@@ -32,11 +37,10 @@ pub(crate) fn finish(args: &Args, check: &CheckArgs, over: Over, telling: &mut T
 }
 
 /// Puts the parts of a run together that several hosts have run.
-pub(crate) fn merge(args: &Args, telling: &mut Telling) -> Result<u8, Error> {
+pub(crate) fn merge(args: &Args, baseline: Option<&RunResults>, telling: &mut Telling) -> Result<u8, Error> {
     let parts = args.results.merge.iter().map(|dir| RunResults::read(dir));
     let whole = crate::results::merge::merge(parts.collect::<Result<_, _>>()?)?;
-    let baseline = args.results.baseline.as_deref().map(RunResults::read).transpose()?;
-    let comparison = baseline.map(|old| compare(&old, &whole));
+    let comparison = baseline.map(|old| compare(old, &whole));
     let dir = crate::course::make_run_dir(&args.results.results, whole.started)?;
     write(&dir, &whole, comparison.as_ref())?;
     telling.summary(&whole, comparison.as_ref());

@@ -20,6 +20,7 @@ use args::Args;
 use course::{Stop, Telling};
 use error::Error;
 use results::check_args::CheckArgs;
+use results::run::RunResults;
 use results::tell::lines::Colours;
 use results::tell::teller::{Form, Teller};
 
@@ -46,13 +47,16 @@ pub fn main() -> ExitCode {
 }
 
 fn go(args: &Args, telling: &mut Telling) -> Result<u8, Error> {
+    // Before anything is run: a run that then cannot be compared may have taken hours.
+    let baseline = args.results.baseline.as_deref().map(RunResults::read);
+    let baseline = baseline.transpose().map_err(Error::Baseline)?;
     if !args.results.merge.is_empty() {
-        return finish::merge(args, telling);
+        return finish::merge(args, baseline.as_ref(), telling);
     }
     let stop = listen_to_signals()?;
     let check = CheckArgs::parse(args.check.iter().cloned())?;
     let over = course::run(args, &check, telling, &stop)?;
-    finish::finish(args, &check, over, telling)
+    finish::finish(args, &check, over, baseline.as_ref(), telling)
 }
 
 /// The first signal ends the run in order; a second one at once, which leaves the volumes to the watchdog.

@@ -69,8 +69,7 @@ impl Excludes {
     pub(crate) fn read(check: &CheckArgs, more: &[PathBuf]) -> Result<Self, Error> {
         let files = check.exclude_files.iter().chain(more);
         let files = files.map(|file| {
-            fs::read(file).map_err(|source| Error::Io {
-                doing: "read the tests to leave out in",
+            fs::read(file).map_err(|source| Error::Excludes {
                 path: file.clone(),
                 source,
             })
