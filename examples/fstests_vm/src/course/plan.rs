@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::results::check_args::CheckArgs;
+use crate::results::outcome::{Outcome, TestResult};
 use crate::results::split::{Share, of_share};
 use crate::results::test_name::TestName;
 use crate::results::xunit::Planned;
@@ -51,6 +52,19 @@ impl Plan {
             }
             _ => Self::AskCheck(share),
         }
+    }
+
+    /// Returns the verdicts on the tests that will not run, since a list leaves them out.
+    pub(crate) fn expunged(&self, planned: &[Planned]) -> Vec<TestResult> {
+        let tests = planned.iter().filter(|test| test.is_expunged);
+        let tests: Vec<TestName> = tests.map(|test| test.name.clone()).collect();
+        let tests = match self {
+            // One share has each, as of those that run.
+            Self::AskCheck(Some(share)) => of_share(&tests, *share),
+            _ => tests,
+        };
+        let expunged = tests.into_iter().map(|name| TestResult::new(name, Outcome::Expunged));
+        expunged.collect()
     }
 
     /// Returns the tests of what `check -n` has said.

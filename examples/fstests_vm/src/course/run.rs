@@ -50,13 +50,13 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
     let setup = Setup::prepare(args)?;
     setup.notes().iter().for_each(|note| telling.note(note));
     let asked = Asked::in_tree(&setup.fstests);
-    let dir = make_run_dir(&args.results.results, started)?;
     let plan = Plan::from_arguments(check, &excludes, &setup.fstests, args.course.shard);
     let shards = match &plan {
         Plan::Known(tests) => tests.len().clamp(1, args.course.shards as usize),
         Plan::AskCheck(_) => args.course.shards as usize,
     };
     let (pool, volumes) = volumes::take(&args.volumes, shards, telling).map_err(Error::Volumes)?;
+    let dir = make_run_dir(&args.results.results, started)?;
     let allowed = Allowed {
         stop: stop.clone(),
         until: args.limits.limit.map(|limit| began + setup.scaled(limit)),
@@ -76,8 +76,8 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
     };
     telling.of_machines(&setup.kernel.release, &setup.in_words(), volumes.len());
     let common = Common { setup: &setup, dir: &dir, asked: &asked, allowed: &allowed, check, excludes: &excludes };
-    let (mut shards, release) = common.run(&volumes, &plan, course, telling)?;
-    let tests = shards.iter_mut().flat_map(|shard| std::mem::take(&mut shard.results)).collect();
+    let (mut shards, release, mut tests) = common.run(&volumes, &plan, course, telling)?;
+    tests.extend(shards.iter_mut().flat_map(|shard| std::mem::take(&mut shard.results)));
     Ok(Over {
         took: began.elapsed(),
         pool: pool.name().to_owned(),
@@ -106,14 +106,15 @@ pub(super) struct Common<'a> {
 type FromShard = (u32, Report);
 
 impl Common<'_> {
-    /// Runs a machine for each of the sessions, all at once.
+    /// Runs a machine for each of the sessions, all at once. Returns what came of them, the kernel's release, and the
+    /// verdicts on tests that no machine was to run.
     fn run(
         &self,
         volumes: &[Volumes],
         plan: &Plan,
         course: Course,
         telling: &mut Telling,
-    ) -> Result<(Vec<Done>, Option<String>), Error> {
+    ) -> Result<(Vec<Done>, Option<String>, Vec<TestResult>), Error> {
         let (to_us, from_shards) = mpsc::channel::<FromShard>();
         thread::scope(|scope| {
             let mut threads = Vec::new();
@@ -131,10 +132,13 @@ impl Common<'_> {
                 self.hand_out(tests, &mut work, telling);
             }
             let mut release = None;
+            let mut expunged = Vec::new();
             while let Some((shard, report)) = next(&from_shards, telling) {
                 match report {
                     Report::Planned(planned) => {
                         self.hand_out(&plan.of_planned(&planned), &mut work, telling);
+                        expunged = plan.expunged(&planned);
+                        expunged.iter().for_each(|result| telling.report(shard, &Report::Ended(result.clone())));
                     }
                     // Nobody waits for tests that will never be known.
                     Report::NoPlan => work.clear(),
@@ -146,7 +150,7 @@ impl Common<'_> {
                 Ok(done) => done.map_err(Error::from),
                 Err(panic) => std::panic::resume_unwind(panic),
             });
-            Ok((done.collect::<Result<Vec<_>, _>>()?, release))
+            Ok((done.collect::<Result<Vec<_>, _>>()?, release, expunged))
         })
     }
 
