@@ -31,7 +31,10 @@ fn what_changed_since_a_run_is_told() {
         (&json!("demo/007"), &json!("pass"), &json!("fail"))
     );
     let summary = fs::read_to_string(ran.dir().join("summary.txt")).unwrap();
-    for told in ["new failures (1): demo/007", "fixed (1): demo/002"] {
+    for told in [
+        "demo/007  pass -> fail: [failed, exit status 4]",
+        "fixed (1): demo/002",
+    ] {
         assert!(summary.contains(told), "{summary}");
     }
     scene.left().is_nothing();

@@ -57,8 +57,6 @@ fn a_kernel_that_lacks_something_is_refused(
 ) {
     let scene = Scene::new();
     let kernel = FakeKernel::in_dir(&scene.path("kernel"), &[&BASE, more].concat());
-    let mut command = scene.command(Kernel::Uml, &[]);
-    command.args(["--", "demo/001"]);
     is_refused(&scene, with_kernel(&scene, &kernel.image), code, words);
 }
 
@@ -106,7 +104,17 @@ fn what_cannot_be_is_refused_before_anything_is_booted(
     #[case] words: &[&str],
 ) {
     let scene = Scene::new();
-    is_refused(&scene, scene.command(Kernel::Uml, args), code, words);
+    let tests: &[&str] = if args.contains(&"--") {
+        &[]
+    } else {
+        &["--", "demo/007"]
+    };
+    is_refused(
+        &scene,
+        scene.command(Kernel::Uml, &[args, tests].concat()),
+        code,
+        words,
+    );
 }
 
 #[test]

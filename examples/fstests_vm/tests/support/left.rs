@@ -145,7 +145,10 @@ impl Left {
             false => Err(self.list()),
         });
         let others = self.files().into_iter().filter(|file| {
-            let is_image = file.extension().is_some_and(|extension| extension == "img");
+            // Beside the image of a volume that is kept is a mark.
+            let is_image = ["img", "kept"]
+                .iter()
+                .any(|kind| file.extension() == Some(kind.as_ref()));
             !is_image && !file.starts_with(self.state.join("leases"))
         });
         assert_eq!(others.collect::<Vec<_>>(), Vec::<PathBuf>::new());

@@ -28,8 +28,10 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["tmp", "results"] {
-            fs::create_dir(dir.path().join(name)).unwrap();
+        for name in ["tmp", "results", "state"] {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
         }
         let left = Left::of(dir.path());
         Self {
@@ -45,8 +47,7 @@ impl Scene {
         scene.user = Some(NOBODY);
         fs::set_permissions(scene.path(""), Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(scene.path("home")).unwrap();
-        fs::set_permissions(scene.tmp(), Permissions::from_mode(0o700)).unwrap();
-        for name in ["tmp", "results", "home"] {
+        for name in ["tmp", "results", "state", "home"] {
             chown(scene.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
         }
         fs::copy(program(), scene.path("program")).unwrap();
@@ -77,7 +78,7 @@ impl Scene {
     /// The program with these arguments, and nothing of this process's environment that it heeds.
     pub(crate) fn program<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         // A session of its own, by which all that comes of it can be told.
-        let mut command = Command::new("setsid");
+        let mut command = Command::new("/usr/bin/setsid");
         match self.user {
             None => command.arg(program()),
             Some(_) => command.arg(self.path("program")),
@@ -107,8 +108,18 @@ impl Scene {
     /// A run on this kernel, with two small volumes. Limits are such as no busy machine exceeds.
     pub(crate) fn command(&self, kernel: Kernel, args: &[&str]) -> Command {
         let tree = Some(self.path("tree")).filter(|copy| copy.exists());
-        let mut command = self.program(["--accel=tcg", "--size=256M", "--memory=512M"]);
-        command.args(["--scratch", "--boot-limit=5m"]);
+        let is_said = |option: &str| {
+            args.iter()
+                .any(|arg| arg.split('=').next() == option.split('=').next())
+        };
+        let defaults = [
+            "--accel=tcg",
+            "--size=256M",
+            "--memory=512M",
+            "--boot-limit=5m",
+            "--scratch",
+        ];
+        let mut command = self.program(defaults.into_iter().filter(|option| !is_said(option)));
         command.arg("--kernel").arg(kernel.path());
         command.arg("--fstests").arg(tree.unwrap_or_else(self::tree));
         command.arg("--results").arg(self.results()).args(args);
