@@ -28,6 +28,8 @@ pub(crate) enum Error {
     Signals(#[source] io::Error),
     #[error(transparent)]
     Merge(#[from] MergeError),
+    #[error("cannot read the tests to leave out in `{}` (give a file of this host)", path.display())]
+    Excludes { path: PathBuf, source: io::Error },
     #[error("cannot {doing} `{}`", path.display())]
     Io {
         doing: &'static str,
@@ -50,6 +52,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } | Self::CheckArgs(_) | Self::Merge(_) => 2,
+            Self::Excludes { .. } => 2,
             Self::Machine(err) if err.is_usage() => 2,
             Self::Machine(_) | Self::Volumes(_) => 69,
             Self::NoPlan { source, .. } => source.exit_code(),

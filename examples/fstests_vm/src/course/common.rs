@@ -14,6 +14,7 @@ use crate::course::shard::{Course, Done, Shard};
 use crate::course::telling::Telling;
 use crate::results::check_args::CheckArgs;
 use crate::results::listing::Planned;
+use crate::results::outcome::TestResult;
 use crate::results::split::split;
 use crate::results::test_name::TestName;
 use crate::volumes::Volumes;
@@ -29,18 +30,29 @@ pub(super) struct Common<'a> {
     pub(super) excludes: &'a Excludes,
 }
 
+/// What all machines came to.
+#[derive(Debug)]
+pub(super) struct Ran {
+    /// Each machine's part.
+    pub(super) done: Vec<Done>,
+    /// The verdicts on the tests that no machine was to run.
+    pub(super) expunged: Vec<TestResult>,
+    /// The kernel's release, as it says itself.
+    pub(super) release: Option<String>,
+}
+
 /// What a machine's thread sends.
 type FromShard = (u32, Report);
 
 impl Common<'_> {
-    /// Runs a machine for each of the sessions, all at once. Returns what came of each, and the kernel's release.
+    /// Runs a machine for each of the sessions, all at once.
     pub(super) fn run(
         &self,
         volumes: &[Volumes],
         plan: &Plan,
         course: Course,
         telling: &mut Telling,
-    ) -> Result<(Vec<Done>, Option<String>), NoPlan> {
+    ) -> Result<Ran, NoPlan> {
         let (to_us, from_shards) = mpsc::channel::<FromShard>();
         thread::scope(|scope| {
             let mut threads = Vec::new();
@@ -58,10 +70,14 @@ impl Common<'_> {
                 self.hand_out(tests, &mut work, telling);
             }
             let mut release = None;
+            let mut expunged = Vec::new();
             while let Some((shard, report)) = next(&from_shards, telling) {
                 match report {
                     Report::Planned(planned) => {
                         self.hand_out(&plan.of_planned(&planned), &mut work, telling);
+                        expunged = plan.expunged(&planned);
+                        let ended = expunged.iter().cloned().map(Report::Ended);
+                        ended.for_each(|report| telling.report(shard, &report));
                     }
                     // Nobody waits for tests that will never be known.
                     Report::NoPlan => work.clear(),
@@ -70,7 +86,11 @@ impl Common<'_> {
                 }
             }
             let done = threads.into_iter().map(join).collect::<Result<_, _>>()?;
-            Ok((done, release))
+            Ok(Ran {
+                done,
+                expunged,
+                release,
+            })
         })
     }
 

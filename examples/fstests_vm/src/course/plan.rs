@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::results::check_args::CheckArgs;
 use crate::results::listing::Planned;
+use crate::results::outcome::{Outcome, TestResult};
 use crate::results::split::{Share, of_share};
 use crate::results::test_name::TestName;
 
@@ -61,9 +62,23 @@ impl Plan {
         }
     }
 
-    /// Returns the tests of what `check -n` has said.
+    /// Returns the tests that will run, of those that `check -n` has listed.
     pub(crate) fn of_planned(&self, planned: &[Planned]) -> Vec<TestName> {
-        let tests = planned.iter().filter(|test| !test.is_expunged);
+        self.part(planned.iter().filter(|test| !test.is_expunged))
+    }
+
+    /// Returns the verdicts on those that will not, since a list leaves them out.
+    pub(crate) fn expunged(&self, planned: &[Planned]) -> Vec<TestResult> {
+        // One share has each of them, as of those that run.
+        let left_out = self
+            .part(planned.iter().filter(|test| test.is_expunged))
+            .into_iter();
+        left_out
+            .map(|name| TestResult::new(name, Outcome::Expunged))
+            .collect()
+    }
+
+    fn part<'a>(&self, tests: impl Iterator<Item = &'a Planned>) -> Vec<TestName> {
         let tests: Vec<TestName> = tests.map(|test| test.name.clone()).collect();
         match self {
             Self::AskCheck(Some(share)) => of_share(&tests, *share),
@@ -77,8 +92,7 @@ impl Excludes {
     pub(crate) fn read(check: &CheckArgs, more: &[PathBuf]) -> Result<Self, Error> {
         let files = check.exclude_files.iter().chain(more);
         let files = files.map(|file| {
-            fs::read(file).map_err(|source| Error::Io {
-                doing: "read the tests to leave out in",
+            fs::read(file).map_err(|source| Error::Excludes {
                 path: file.clone(),
                 source,
             })

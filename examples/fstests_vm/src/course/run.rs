@@ -71,12 +71,13 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
         excludes: &excludes,
     };
     let ran = common.run(&volumes, &plan, course, telling);
-    let (mut shards, release) = ran.map_err(|source| Error::no_plan(&dir, source))?;
-    let tests = shards
-        .iter_mut()
-        .flat_map(|shard| std::mem::take(&mut shard.results));
+    let ran = ran.map_err(|source| Error::no_plan(&dir, source))?;
+    let (mut tests, mut shards) = (ran.expunged, ran.done);
+    for shard in &mut shards {
+        tests.append(&mut shard.results);
+    }
     Ok(Over {
-        tests: tests.collect(),
+        tests,
         took: began.elapsed(),
         pool: pool.name().to_owned(),
         setup,
@@ -84,7 +85,7 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
         started,
         volumes,
         shards,
-        release,
+        release: ran.release,
     })
 }
 
