@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Parser, ValueEnum};
 use kdev_volumes::Bytes;
 
+use crate::arg_values::{factor, memory, time, variable};
 use crate::results::split::Share;
 
 /// What the program says of itself; one text, so that `-h` and `--help` are the same.
@@ -272,45 +273,6 @@ const NOT_FOR_MERGE: [&str; 31] = [
     "limit",
     "time_scale",
 ];
-
-/// Less than this is too little for any kernel with a filesystem under test.
-const LEAST_MEMORY: Bytes = Bytes::new(64 << 20);
-
-fn memory(text: &str) -> Result<Bytes, String> {
-    match text.parse::<Bytes>() {
-        Ok(memory) if memory >= LEAST_MEMORY => Ok(memory),
-        Err(err) => Err(err.to_string()),
-        Ok(memory) => Err(format!(
-            "no kernel runs tests in {memory} (give at least {LEAST_MEMORY})"
-        )),
-    }
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        Ok(_) => Err("nothing can be done in no time".to_owned()),
-        Err(err) => Err(format!("{err} (a time is such as 90s, 15m or 1h30m)")),
-    }
-}
-
-fn factor(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(factor) if factor > 0.0 && factor <= 1000.0 => Ok(factor),
-        Ok(_) => Err("a time scale is more than 0 and at most 1000".to_owned()),
-        Err(err) => Err(err.to_string()),
-    }
-}
-
-fn variable(text: &str) -> Result<(String, OsString), String> {
-    let (name, value) = text.split_once('=').ok_or("it is not NAME=VALUE")?;
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let plain = !name.is_empty() && name.bytes().all(is_name) && !name.as_bytes()[0].is_ascii_digit();
-    match plain {
-        true => Ok((name.to_owned(), value.into())),
-        false => Err(format!("`{name}` is not the name of a variable")),
-    }
-}
 
 #[cfg(test)]
 #[path = "args_tests.rs"]

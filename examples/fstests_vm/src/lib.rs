@@ -1,5 +1,6 @@
 //! The program `fstests_vm`: fstests in a virtual machine, on volumes of its own.
 
+mod arg_values;
 mod args;
 mod course;
 mod error;

@@ -159,7 +159,7 @@ mod tests {
         let mut config = config(OsStr::new("/f"));
         assert_eq!(
             read(&config, "$roles \"$modules\" \"$probe\" $slowness"),
-            b"test\0scratch\0\0\06\0"
+            b"test\0scratch\0\0\x006\0"
         );
         config.purpose = Purpose::Probe;
         assert_eq!(

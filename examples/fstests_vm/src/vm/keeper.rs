@@ -7,7 +7,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -17,7 +17,7 @@ use std::thread;
 
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getpid, getppid, setpgid, setsid};
 
@@ -112,19 +112,21 @@ impl Drop for Kept {
 
 /// Is a keeper, and returns what it ended with, if this process was started as one.
 pub(crate) fn keep_if_asked() -> Option<ExitCode> {
-    let mut args = env::args_os().skip(1);
+    keep_for(env::args_os().skip(1)).map(ExitCode::from)
+}
+
+/// Is a keeper, if that is what these arguments ask for.
+fn keep_for(mut args: impl Iterator<Item = OsString>) -> Option<u8> {
     if args.next()? != KEEPER {
         return None;
     }
     let fds = args.next()?;
     let program = args.next()?;
-    Some(match keep(&fds, &program, args) {
-        Ok(code) => ExitCode::from(code),
-        Err(err) => {
-            eprintln!("cannot start {}: {err}", Path::new(&program).display());
-            ExitCode::from(127)
-        }
-    })
+    let kept = keep(&fds, &program, args);
+    Some(kept.unwrap_or_else(|err| {
+        eprintln!("cannot start {}: {err}", Path::new(&program).display());
+        127
+    }))
 }
 
 fn keep(fds: &OsStr, program: &OsStr, args: impl Iterator<Item = OsString>) -> io::Result<u8> {
@@ -158,13 +160,29 @@ fn keep(fds: &OsStr, program: &OsStr, args: impl Iterator<Item = OsString>) -> i
         let _ = killpg(group, Signal::SIGKILL);
     });
     let status = machine.wait()?;
-    // What is left of the group, and then whatever else came of it.
-    let _ = killpg(group, Signal::SIGKILL);
-    while !matches!(waitpid(None, None), Err(Errno::ECHILD)) {
-        // A process that left the group is a process that nobody expected; it ends as well.
+    loop {
+        // What is left of the group, and whatever left it: with its parent gone, that is our child now.
         let _ = killpg(group, Signal::SIGKILL);
+        children().into_iter().for_each(|child| {
+            let _ = kill(child, Signal::SIGKILL);
+        });
+        if let Err(Errno::ECHILD) = waitpid(None, None) {
+            break;
+        }
     }
     Ok(code_of(status))
+}
+
+/// Returns the children of this process (proc_pid_children(5)); none where the kernel does not say.
+fn children() -> Vec<Pid> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let listed = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    let listed: Vec<String> = listed.collect();
+    let words = listed.iter().flat_map(|children| children.split_whitespace());
+    words
+        .filter_map(|word| word.parse().ok())
+        .map(Pid::from_raw)
+        .collect()
 }
 
 /// As a shell tells it: a signal is 128 more.
@@ -174,3 +192,7 @@ fn code_of(status: ExitStatus) -> u8 {
         .or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+pub(super) mod tests;

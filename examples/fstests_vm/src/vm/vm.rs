@@ -132,7 +132,7 @@ impl Vm {
             }
             self.say_again();
             let left = until.saturating_duration_since(Instant::now());
-            match self.heard.recv_timeout(left) {
+            match self.heard.recv_timeout(left.min(BEFORE_AGAIN)) {
                 Ok(FromLine::Said(Said::Took(command))) => {
                     if self.untaken.as_ref().is_some_and(|(told, _)| *told == command) {
                         self.untaken = None;
@@ -142,7 +142,9 @@ impl Vm {
                 Ok(FromLine::Console(bytes)) => return Heard::Console(bytes),
                 Ok(FromLine::Told(qmp::Told::Shutdown(reason))) => self.shutdown = Some(reason),
                 Ok(FromLine::Told(qmp::Told::Panicked)) => self.shutdown = Some("guest-panic".to_owned()),
-                Err(RecvTimeoutError::Timeout) => return Heard::Silence,
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= until => return Heard::Silence,
+                // It may be time to say something again.
+                Err(RecvTimeoutError::Timeout) => {}
                 // Each line closes when all processes of the machine are gone.
                 Err(RecvTimeoutError::Disconnected) => self.is_gone = true,
             }
@@ -245,3 +247,7 @@ fn read_lines(
         }
     });
 }
+
+#[cfg(test)]
+#[path = "vm_tests.rs"]
+mod tests;
