@@ -35,6 +35,8 @@ fn a_run_that_is_killed_leaves_nothing(#[case] kernel: Kernel, #[case] args: &[&
     let scene = Scene::new();
     let mut run = scene.start(kernel, args);
     run.until(at);
+    // Else nobody would notice that nothing is looked at.
+    assert!(!scene.left().list().is_empty());
     let killed = Instant::now();
     run.signal(Signal::SIGKILL);
     assert_eq!(run.wait().signal, Some(Signal::SIGKILL as i32));
@@ -49,7 +51,7 @@ fn a_machine_that_is_killed_is_a_crash_of_the_test_that_ran(#[case] kernel: Kern
     let scene = Scene::new();
     // Without its root a guest lives on; that it is of no use is seen by the limit.
     let args = [
-        "--test-limit=20s",
+        "--test-limit=30s",
         "--time-scale=1",
         "--",
         "demo/001",

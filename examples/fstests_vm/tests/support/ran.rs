@@ -82,7 +82,7 @@ impl Ran {
         let xml = roxmltree::Document::parse(&xml).unwrap();
         let cases = xml.descendants().filter(|node| node.has_tag_name("testcase"));
         let of_case = |case: roxmltree::Node<'_, '_>| {
-            let said = case.children().filter(|node| node.is_element());
+            let said = case.children().filter(roxmltree::Node::is_element);
             let verdict = said.filter(|node| !node.tag_name().name().starts_with("system-"));
             let words =
                 verdict.map(|node| format!("{} {}", node.tag_name().name(), node.attribute("type").unwrap()));
