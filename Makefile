@@ -1,7 +1,7 @@
 # What there is to type. Run as root: block devices are root's.
 
 .DEFAULT_GOAL := help
-.PHONY: help tools kernel demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench shell
+.PHONY: help tools kernels demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench shell
 
 # All tests are built once, with these features.
 FEATURES := test-bed,rstest
@@ -23,23 +23,24 @@ tools:
 	@tests/bed/install
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 
-# A kernel of Debian's for the virtual machines of the tests: there is no network in the bed.
-kernel: tools
-	@examples/fstests_vm/tests/kernel "$${CARGO_TARGET_DIR:-target}/tmp" >/dev/null
+# Kernels of Debian's for the virtual machines of the tests: there is no network in the bed.
+kernels: tools
+	@examples/fstests_vm/tests/kernel target/kernels >/dev/null
+	@examples/fstests_vm/tests/kernel target/kernels full >/dev/null
 
 demo: tools
 	examples/annotated-suite/demo
 
 test: lint test-host test-bed
 
-test-host: kernel
+test-host: kernels
 	cargo nextest run --workspace --features $(FEATURES) --no-fail-fast -E 'not (kind(test) & test(/^lvm::/))'
 	# Under plain cargo test too, where each annotated test starts a process of its own.
 	cargo test --workspace --features $(FEATURES) --test devices --test filesystems --quiet
 	cargo test --workspace --features $(FEATURES) --doc --quiet
 
 # A guest has one processor, so there are two at once; what each says comes when it has ended.
-test-bed: kernel
+test-bed: kernels
 	cargo nextest archive --workspace --features $(FEATURES) --archive-file $(BED_ARCHIVE) \
 		-E 'binary(system) | binary(lvm) | package(annotated-suite) | package(shapes)'
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest bed-itself
