@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 
 use crate::error::Error;
-use crate::state_dir::STATE_DIR_VARIABLE;
 
 /// Why a file or directory is not used, and what helps.
 #[derive(Debug, thiserror::Error)]
@@ -94,12 +93,12 @@ pub(crate) fn check_directory(path: &Path) -> io::Result<bool> {
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(false),
         Err(err) => {
             // What is there may tell more than that it cannot be opened.
-            fs::symlink_metadata(path).map_or(Ok(()), |found| trust_directory(&found, STATE_DIR_VARIABLE))?;
+            fs::symlink_metadata(path).map_or(Ok(()), |found| trust_directory(&found, "KDEV_STATE_DIR"))?;
             return Err(err);
         }
     };
     let found = directory.metadata()?;
-    trust_directory(&found, STATE_DIR_VARIABLE)?;
+    trust_directory(&found, "KDEV_STATE_DIR")?;
     if found.mode() & 0o077 == 0 {
         return Ok(true);
     }

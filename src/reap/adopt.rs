@@ -5,7 +5,8 @@ use crate::lease::Lease;
 use crate::liveness::LeaseState;
 use crate::pool::{EMBEDDED, IMAGES};
 use crate::pools_file;
-use crate::reap::books::{Entry, Survey};
+use crate::reap::books::Survey;
+use crate::reap::entry::Entry;
 use crate::reap::judge::{Presence, Verdict};
 use crate::state::{FOUND, Found, Kind, State};
 

@@ -1,11 +1,10 @@
 //! The two books, records and tagged LVs, read as one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
 
-use crate::backend::{Backend, Named};
+use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::images::{self, ImageDir};
 use crate::lease::Lease;
@@ -13,41 +12,12 @@ use crate::liveness::Liveness;
 use crate::loops::{self, LoopDir};
 use crate::lvm::{Group, Listing, Lv, Room};
 use crate::owner::OwnerTag;
+use crate::reap::entry::Entry;
 use crate::reap::judge::{Presence, Verdict};
 use crate::reap::off_record;
 use crate::reap::owners::Owners;
 use crate::session_id::SessionId;
 use crate::state::{Kind, Phase, Record, Records, State};
-
-/// A volume as the books have it.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) lv_name: String,
-    pub(crate) path: PathBuf,
-    pub(crate) size: Option<Bytes>,
-    /// An LV's, as the VG has it.
-    pub(crate) uuid: Option<String>,
-    pub(crate) kind: Kind,
-    pub(crate) vg_name: String,
-    pub(crate) tag: OwnerTag,
-    pub(crate) presence: Presence,
-    pub(crate) verdict: Verdict,
-    /// Whether the volume itself says that it is kept.
-    pub(crate) is_marked_kept: bool,
-    /// `None` if only the LV's tags tell of the volume.
-    pub(crate) record: Option<Record>,
-}
-
-impl Entry {
-    pub(super) fn named(&self) -> Named {
-        Named {
-            lv_name: self.lv_name.clone(),
-            path: self.path.clone(),
-            size: self.size.unwrap_or_default(),
-            uuid: self.uuid.clone(),
-        }
-    }
-}
 
 /// All that the books say.
 #[derive(Debug, Default)]

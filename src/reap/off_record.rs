@@ -9,7 +9,7 @@ use crate::lease::Lease;
 use crate::loops::{Attached, attached};
 use crate::lvm::Lv;
 use crate::owner::OwnerTag;
-use crate::reap::books::Entry;
+use crate::reap::entry::Entry;
 use crate::reap::judge::Presence;
 use crate::reap::owners::Owners;
 use crate::session_id::SessionId;

@@ -1,0 +1,38 @@
+use std::path::PathBuf;
+
+use kdev_volumes_spec::Bytes;
+
+use crate::backend::Named;
+use crate::owner::OwnerTag;
+use crate::reap::judge::{Presence, Verdict};
+use crate::state::{Kind, Record};
+
+/// A volume as the books have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) lv_name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) size: Option<Bytes>,
+    /// An LV's, as the VG has it.
+    pub(crate) uuid: Option<String>,
+    pub(crate) kind: Kind,
+    pub(crate) vg_name: String,
+    pub(crate) tag: OwnerTag,
+    pub(crate) presence: Presence,
+    pub(crate) verdict: Verdict,
+    /// Whether the volume itself says that it is kept.
+    pub(crate) is_marked_kept: bool,
+    /// `None` if only the LV's tags tell of the volume.
+    pub(crate) record: Option<Record>,
+}
+
+impl Entry {
+    pub(super) fn named(&self) -> Named {
+        Named {
+            lv_name: self.lv_name.clone(),
+            path: self.path.clone(),
+            size: self.size.unwrap_or_default(),
+            uuid: self.uuid.clone(),
+        }
+    }
+}
