@@ -49,18 +49,19 @@ pub(crate) fn finish(
 pub(crate) fn merge(args: &Args, telling: &mut Telling) -> Result<u8, Error> {
     let parts = args.results.merge.iter().map(|dir| RunResults::read(dir));
     let whole = crate::results::merge::merge(parts.collect::<Result<_, _>>()?)?;
-    let baseline = args
-        .results
-        .baseline
-        .as_deref()
-        .map(RunResults::read)
-        .transpose()?;
+    let baseline = baseline(args)?;
     let comparison = baseline.map(|old| compare(&old, &whole));
     let dir = crate::course::make_run_dir(&args.results.results, whole.started)?;
     write(&dir, &whole, comparison.as_ref())?;
     telling.summary(&whole, comparison.as_ref());
     telling.note(&format!("results: {}", dir.display()));
     Ok(whole.exit_code())
+}
+
+/// Reads the run that is compared with.
+pub(crate) fn baseline(args: &Args) -> Result<Option<RunResults>, Error> {
+    let baseline = args.results.baseline.as_deref().map(RunResults::read);
+    Ok(baseline.transpose()?)
 }
 
 fn write(dir: &Path, results: &RunResults, comparison: Option<&Comparison>) -> Result<(), Error> {

@@ -22,7 +22,6 @@ use args::Args;
 use course::{Stop, Telling};
 use error::Error;
 use results::check_args::CheckArgs;
-use results::run::RunResults;
 use results::tell::lines::Colours;
 use results::tell::teller::{Form, Teller};
 
@@ -62,12 +61,7 @@ fn go(args: &Args, telling: &mut Telling) -> Result<u8, Error> {
         return Ok(0);
     }
     // Before hours of tests, not after them.
-    let baseline = args
-        .results
-        .baseline
-        .as_deref()
-        .map(RunResults::read)
-        .transpose()?;
+    let baseline = finish::baseline(args)?;
     let over = course::run(args, &check, telling, &stop)?;
     finish::finish(args, &check, baseline.as_ref(), over, telling)
 }
