@@ -115,10 +115,7 @@ impl Setup {
     fn try_kvm(&mut self) {
         let obstacle = match self.comes_up(Accel::Kvm, KVM_PATIENCE) {
             Ok(true) => return,
-            Ok(false) => format!(
-                "the kernel did not come up with it in {} s",
-                KVM_PATIENCE.as_secs()
-            ),
+            Ok(false) => "the kernel did not come up with it".to_owned(),
             Err(err) => err.to_string(),
         };
         self.accel = Some(Accel::Tcg);
