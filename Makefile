@@ -31,10 +31,15 @@ kernels: tools
 demo: tools
 	examples/annotated-suite/demo
 
-test: lint test-host test-bed
+# What waits most runs beside what computes.
+test: lint
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-host bed-itself
+	$(MAKE) --no-print-directory test-bed
 
+# Many tests wait for a virtual machine, so there are more of them than processors.
 test-host: kernels
-	cargo nextest run --workspace --features $(FEATURES) --no-fail-fast -E 'not (kind(test) & test(/^lvm::/))'
+	cargo nextest run --workspace --features $(FEATURES) --no-fail-fast --test-threads 4 \
+		-E 'not (kind(test) & test(/^lvm::/))'
 	# Under plain cargo test too, where each annotated test starts a process of its own.
 	cargo test --workspace --features $(FEATURES) --test devices --test filesystems --quiet
 	cargo test --workspace --features $(FEATURES) --doc --quiet
@@ -43,9 +48,9 @@ test-host: kernels
 test-bed: kernels
 	cargo nextest archive --workspace --features $(FEATURES) --archive-file $(BED_ARCHIVE) \
 		-E 'binary(system) | binary(lvm) | package(annotated-suite) | package(shapes)'
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest bed-itself
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest
 
-bed-itself:
+bed-itself: tools
 	tests/bed/selftest
 
 bed-crashes:
