@@ -33,7 +33,7 @@ demo: tools
 
 # What waits most runs beside what computes.
 test: lint
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-host bed-itself
+	$(MAKE) --no-print-directory --jobs=2 test-host bed-itself
 	$(MAKE) --no-print-directory test-bed
 
 # Many tests wait for a virtual machine, so there are more of them than processors.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rstest::rstest;
 
 use crate::support::{At, Kernel, Scene};
@@ -65,7 +66,11 @@ fn a_machine_that_is_killed_is_a_crash_of_the_test_that_ran(#[case] kernel: Kern
         // The keeper has the machine's command in its own.
         process.command.contains(program) && !process.command.contains("__keep-machine")
     });
-    let machine = is_it.map(|process| process.pid).min().unwrap();
+    // The first of a User-Mode Linux kernel's processes; by age, since numbers begin anew.
+    let machine = is_it
+        .map(|process| process.pid)
+        .min_by_key(|&pid| began(pid))
+        .unwrap();
     kill(machine, Signal::SIGKILL).unwrap();
     let ran = run.wait().exits(3);
     let outcomes: Vec<String> = ran.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
@@ -76,4 +81,12 @@ fn a_machine_that_is_killed_is_a_crash_of_the_test_that_ran(#[case] kernel: Kern
     };
     assert_eq!(outcomes, ["pass", died, "never-started"], "{ran}");
     scene.left().is_nothing();
+}
+
+/// When a process began, in ticks since the boot (field 22 of proc_pid_stat(5)).
+fn began(pid: Pid) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The name, in parentheses, may hold anything.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    fields.split_whitespace().nth(19).unwrap().parse().unwrap()
 }
