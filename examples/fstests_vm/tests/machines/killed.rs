@@ -66,11 +66,13 @@ fn a_machine_that_is_killed_is_a_crash_of_the_test_that_ran(#[case] kernel: Kern
         // The keeper has the machine's command in its own.
         process.command.contains(program) && !process.command.contains("__keep-machine")
     });
-    // The first of a User-Mode Linux kernel's processes; by age, since numbers begin anew.
+    // The first of a User-Mode Linux kernel's processes; by age, since numbers begin anew. Its
+    // guest's processes are among them, and some have ended since they were listed.
     let machine = is_it
-        .map(|process| process.pid)
-        .min_by_key(|&pid| began(pid))
-        .unwrap();
+        .filter_map(|process| Some((began(process.pid)?, process.pid)))
+        .min()
+        .expect("the machine runs")
+        .1;
     kill(machine, Signal::SIGKILL).unwrap();
     let ran = run.wait().exits(3);
     let outcomes: Vec<String> = ran.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
@@ -83,10 +85,11 @@ fn a_machine_that_is_killed_is_a_crash_of_the_test_that_ran(#[case] kernel: Kern
     scene.left().is_nothing();
 }
 
-/// When a process began, in ticks since the boot (field 22 of proc_pid_stat(5)).
-fn began(pid: Pid) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+/// When a process began, in ticks since the boot (field 22 of proc_pid_stat(5)); `None` if it has
+/// ended meanwhile.
+fn began(pid: Pid) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything.
     let (_, fields) = stat.rsplit_once(')').unwrap();
-    fields.split_whitespace().nth(19).unwrap().parse().unwrap()
+    Some(fields.split_whitespace().nth(19).unwrap().parse().unwrap())
 }
