@@ -24,7 +24,7 @@ use crate::machine::qemu::{QemuShare, QemuSpec, ShareBy};
 use crate::machine::share::Sharing;
 use crate::machine::uml::{UmlSpec, memory_directory};
 use crate::machine::virtiofsd::Cache;
-use crate::vm::{Keeper, Launch, Lines, Vm};
+use crate::vm::{Keeper, Launch, Lines, Processors, Vm};
 use crate::volumes::Placed;
 
 /// A machine that runs.
@@ -113,6 +113,7 @@ impl Setup {
             fds: Vec::new(),
             output,
             envs: vec![("TMPDIR".into(), memory.into())],
+            processors: Processors::One,
             keeper: Keeper::this(),
         })
     }
@@ -222,6 +223,7 @@ impl QemuMachine<'_> {
             fds,
             output,
             envs: Vec::new(),
+            processors: Processors::Any,
             keeper: Keeper::this(),
         })
     }

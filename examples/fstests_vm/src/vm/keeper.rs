@@ -22,6 +22,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getpid, getppid, setpgid, setsid};
 
 use crate::machine::fds::inherit;
+use crate::vm::processor::Processors;
 
 /// A program that is a virtual machine.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Launch {
     /// Where it writes what it says itself.
     pub(crate) output: File,
     pub(crate) envs: Vec<(OsString, OsString)>,
+    pub(crate) processors: Processors,
     /// What starts a keeper: [`Keeper::this`] but for tests.
     pub(crate) keeper: Keeper,
 }
@@ -74,6 +76,7 @@ impl Launch {
             .args(&self.keeper.args)
             .arg(KEEPER)
             .arg(listed.join(","))
+            .arg(self.processors.word())
             .arg(&self.program)
             .args(&self.args)
             .envs(self.envs)
@@ -121,7 +124,10 @@ fn keep_for(mut args: impl Iterator<Item = OsString>) -> Option<u8> {
         return None;
     }
     let fds = args.next()?;
+    let processors = Processors::of_word(args.next()?.to_str()?)?;
     let program = args.next()?;
+    // Of the machine as long as its keeper is there, and then nothing of it is left.
+    let _taken = processors.stay();
     let kept = keep(&fds, &program, args);
     Some(kept.unwrap_or_else(|err| {
         eprintln!("cannot start {}: {err}", Path::new(&program).display());

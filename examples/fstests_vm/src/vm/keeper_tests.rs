@@ -38,6 +38,7 @@ fn machine(script: &str) -> (Kept, BufReader<UnixStream>) {
         fds: vec![its.into()],
         output: tempfile::tempfile().unwrap(),
         envs: vec![("OF_THE_MACHINE".into(), "yes".into())],
+        processors: Processors::Any,
         keeper: keeper(),
     };
     (launch.start().unwrap(), BufReader::new(ours))
@@ -62,6 +63,7 @@ fn a_program_that_is_not_there_is_127_as_for_a_shell() {
         fds: Vec::new(),
         output: output.try_clone().unwrap(),
         envs: Vec::new(),
+        processors: Processors::Any,
         keeper: keeper(),
     };
     assert_eq!(launch.start().unwrap().wait().unwrap().code(), Some(127));

@@ -1,6 +1,7 @@
 //! A virtual machine while it runs: its process, what it says, and how it ends.
 
 mod keeper;
+mod processor;
 mod qmp;
 mod said;
 #[expect(
@@ -10,5 +11,6 @@ mod said;
 mod vm;
 
 pub(crate) use keeper::{Keeper, Launch, keep_if_asked};
+pub(crate) use processor::Processors;
 pub(crate) use said::Said;
 pub(crate) use vm::{Heard, Lines, Vm};

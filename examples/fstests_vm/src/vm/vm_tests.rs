@@ -2,6 +2,7 @@ use std::ffi::OsString;
 
 use super::*;
 use crate::vm::keeper::tests::keeper;
+use crate::vm::processor::Processors;
 
 /// A machine that is a script of bash, with the numbers of its lines in `$console` and `$events`.
 fn machine(log: &Path, script: &str) -> Vm {
@@ -13,6 +14,7 @@ fn machine(log: &Path, script: &str) -> Vm {
             fds: Vec::new(),
             output: tempfile::tempfile()?,
             envs: Vec::new(),
+            processors: Processors::Any,
             keeper: keeper(),
         })
     })
