@@ -1,0 +1,41 @@
+//! `kdev pool`: each of its commands is a file.
+
+mod cleanup;
+mod json;
+mod list;
+mod setup;
+mod status;
+mod teardown;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use kdev_volumes::Error;
+use kdev_volumes::pools::Pools;
+
+use cleanup::CleanupArgs;
+use setup::SetupArgs;
+use status::StatusArgs;
+use teardown::TeardownArgs;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PoolCommand {
+    Setup(SetupArgs),
+    /// List the pools that are set up
+    List,
+    Status(StatusArgs),
+    Cleanup(CleanupArgs),
+    Teardown(TeardownArgs),
+}
+
+/// Does it, and writes what standard output is to say.
+pub(crate) fn run(command: PoolCommand, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
+    let pools = Pools::from_env()?;
+    match command {
+        PoolCommand::Setup(args) => setup::run(&pools, args, out),
+        PoolCommand::List => list::run(&pools, out),
+        PoolCommand::Status(args) => status::run(&pools, &args, out),
+        PoolCommand::Cleanup(args) => cleanup::run(&pools, &args, out),
+        PoolCommand::Teardown(args) => teardown::run(&pools, &args, out),
+    }
+}

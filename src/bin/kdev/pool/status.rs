@@ -1,0 +1,136 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use kdev_volumes::pools::{PoolStatus, Pools, VolumeStatus};
+use kdev_volumes::{Bytes, Error};
+
+use crate::pool::json;
+use crate::table::Table;
+
+const STATUS_KEYS: &str = "\
+With --json: one document, {\"pools\": [POOL...]}. Every key is always there, and null if nobody
+knows. Later versions may add keys and verdicts.
+
+  POOL
+    name          the pool's name; `embedded` for loop devices, `images` for image files
+    vg_name       its VG; null for loop devices and images
+    size_bytes    the VG's room in all
+    free_bytes    of that, what a new volume may take
+    trouble       why the VG cannot be looked at
+    foreign       names of LVs in the VG, or of images, that are not ours
+    volumes       [VOLUME...]
+
+  VOLUME
+    lv_name       its name, by which `kdev pool cleanup --kept` takes it
+    path          the device, or the image file
+    size_bytes    null until it is made
+    pool          the pool that it was taken from
+    pid           the process that it was made for
+    uid           the user whom that ran as
+    host          the machine, as eight hexadecimal digits
+    session       what the names of a test's volumes have in common
+    test          the test
+    attempt       which attempt at it, from 1 on, where nextest said so
+    run_id        which run of nextest
+    allocated_at  the time, in UTC: 2025-11-15T10:30:45
+    age_seconds   how long ago that was
+    verdict       alive, dead, kept, unknown, removing, stuck or gone
+    why           why its owner is unknown, or who holds a stuck volume
+    kept          why it was kept: always, failed or asked";
+
+/// Show each pool's room and volumes, and what is known of their owners
+///
+/// Verdicts: alive; dead (the next cleanup removes it); kept; unknown (nothing proves its owner
+/// dead, so it is left alone); removing (somebody is at it); stuck (dead, but something holds it);
+/// gone (only a record is left).
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = STATUS_KEYS)]
+pub(crate) struct StatusArgs {
+    /// Only this pool; `embedded` for loop devices, `images` for image files
+    #[arg(long)]
+    pool: Option<String>,
+    /// One JSON document, for programs; `--help` tells its keys
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(pools: &Pools, args: &StatusArgs, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
+    let found = pools.status(args.pool.as_deref())?;
+    let text = match args.json {
+        true => json::status(&found),
+        false => status(&found),
+    };
+    out.extend_from_slice(text.as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(pools: &[PoolStatus]) -> String {
+    if pools.is_empty() {
+        return "no pool is set up, and no volume is on record\n".to_owned();
+    }
+    let parts: Vec<String> = pools.iter().map(pool_status).collect();
+    parts.join("\n")
+}
+
+fn pool_status(pool: &PoolStatus) -> String {
+    let mut text = format!("pool `{}`", pool.name);
+    if let Some(vg_name) = &pool.vg_name {
+        text.push_str(&format!(", VG `{vg_name}`"));
+    }
+    if let Some((size, free)) = pool.room {
+        text.push_str(&format!(": {free} of {size} free"));
+    }
+    text.push('\n');
+    if let Some(trouble) = &pool.trouble {
+        text.push_str(&format!("  cannot be looked at: {trouble}\n"));
+    }
+    if !pool.volumes.is_empty() {
+        let mut table = Table::new(["VOLUME", "SIZE", "AGE", "PID", "VERDICT", "TEST"]);
+        for volume in &pool.volumes {
+            table.row(volume_row(volume));
+        }
+        text.push_str(&table.to_string());
+    }
+    for name in &pool.foreign {
+        text.push_str(&format!("not ours, and never touched: {name}\n"));
+    }
+    text
+}
+
+fn volume_row(volume: &VolumeStatus) -> [String; 6] {
+    let dash = || "-".to_owned();
+    let verdict = match &volume.why {
+        Some(why) => format!("{} ({why})", volume.verdict),
+        None => volume.verdict.to_owned(),
+    };
+    [
+        volume.lv_name.clone(),
+        volume.size.as_ref().map_or_else(dash, Bytes::to_string),
+        volume.age.map_or_else(dash, age_text),
+        volume.pid.to_string(),
+        verdict,
+        volume
+            .test
+            .as_ref()
+            .map_or_else(dash, |test| attempt_text(test, volume.attempt)),
+    ]
+}
+
+/// The first attempt at a test is not worth a word.
+fn attempt_text(test: &str, attempt: Option<u32>) -> String {
+    match attempt {
+        Some(attempt @ 2..) => format!("{test} #{attempt}"),
+        _ => test.to_owned(),
+    }
+}
+
+/// The two largest units are enough to tell a leak from a test that runs.
+fn age_text(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{}h{}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
