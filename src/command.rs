@@ -29,7 +29,8 @@ pub(crate) struct Invocation {
     args: Vec<OsString>,
     lock: Option<File>,
     changes: bool,
-    patience: Duration,
+    /// `None`: however long it takes.
+    patience: Option<Duration>,
 }
 
 /// Starts this very program again, under another name, with that input and that environment.
@@ -128,7 +129,7 @@ impl Invocation {
                 args: Vec::new(),
                 lock: None,
                 changes: false,
-                patience: PATIENCE,
+                patience: Some(PATIENCE),
             }),
             None => Err(Error::NotInstalled {
                 program: program.to_owned(),
@@ -152,6 +153,12 @@ impl Invocation {
     /// Says that the program changes something, so that tests may die around it.
     pub(crate) fn changing(mut self) -> Self {
         self.changes = true;
+        self
+    }
+
+    /// Lets the program take as long as it needs: for what depends on the size of a disk.
+    pub(crate) fn however_long(mut self) -> Self {
+        self.patience = None;
         self
     }
 
@@ -271,12 +278,12 @@ fn quoted(word: &OsStr) -> String {
 }
 
 /// Reads both pipes to their ends, as they fill: a program that waits for one of them never ends.
-fn drain(child: &mut Child, command: &str, patience: Duration) -> io::Result<(Vec<u8>, Vec<u8>)> {
+fn drain(child: &mut Child, command: &str, patience: Option<Duration>) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let pid = child.id();
     let mut stdout = child.stdout.take();
     let mut stderr = child.stderr.take();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut deadline = Some(Instant::now() + patience);
+    let mut deadline = patience.map(|patience| Instant::now() + patience);
     while stdout.is_some() || stderr.is_some() {
         let pipes = [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)];
         let [out_ready, err_ready] = ready(pipes, deadline)?;
@@ -286,7 +293,9 @@ fn drain(child: &mut Child, command: &str, patience: Duration) -> io::Result<(Ve
         if err_ready {
             err.extend(read_some(&mut stderr)?);
         }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if let Some(patience) =
+            patience.filter(|_| deadline.is_some_and(|deadline| Instant::now() >= deadline))
+        {
             deadline = None;
             ask_to_stop(pid, command, patience);
         }
@@ -333,7 +342,7 @@ mod tests {
     #[test]
     fn a_program_that_takes_too_long_is_asked_to_stop_and_not_killed() {
         let mut slow = Invocation::new("sleep", "coreutils").unwrap().arg("infinity");
-        slow.patience = Duration::from_millis(1);
+        slow.patience = Some(Duration::from_millis(1));
         assert_eq!(
             slow.finish().unwrap().status.signal(),
             Some(Signal::SIGTERM as i32)

@@ -4,6 +4,7 @@ mod allocate;
 mod announce;
 mod backend;
 mod blank;
+mod clean;
 mod clock;
 mod command;
 mod declared;

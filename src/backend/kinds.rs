@@ -75,7 +75,12 @@ impl Backend {
                     };
                     group.create(&new, lease)?;
                 }
-                lvs::look_up(group, wanted)
+                let made = lvs::look_up(group, wanted)?;
+                let paths = made.iter().map(|made| &made.path);
+                for path in paths {
+                    group.clean.apply(path, lease)?;
+                }
+                Ok(made)
             }
             Self::Loop(dir) => wanted
                 .iter()

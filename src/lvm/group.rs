@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
 
+use crate::clean::Clean;
 use crate::command::Invocation;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
@@ -15,6 +16,8 @@ use crate::session_id::SessionId;
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) name: String,
+    /// What is promised of its new LVs.
+    pub(crate) clean: Clean,
 }
 
 /// The room in a VG when it was looked at.
@@ -81,13 +84,16 @@ impl Group {
             free: Bytes::new(row.vg_free),
             extent: Bytes::new(row.vg_extent_size),
         };
-        Ok((Self { name: row.vg_name }, room))
+        let clean = Clean::of_tags(&row.vg_tags);
+        let name = row.vg_name;
+        Ok((Self { name, clean }, room))
     }
 
     /// Takes the VG that a record names, without a look at it: enough for giving back.
     pub(crate) fn on_record(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            clean: Clean::default(),
         }
     }
 

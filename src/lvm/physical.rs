@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::clean::Clean;
 use crate::error::Result;
 use crate::lvm::report::{self, PV_FIELDS, READABLE};
 use crate::lvm::{POOL_TAG, reading, writing};
@@ -23,7 +24,8 @@ pub(crate) struct Physical {
 /// of our own look at it, it refuses.
 ///
 /// It holds the lock too: if we die, nobody takes it for done before LVM is.
-pub(crate) fn make_group(vg_name: &str, device: &Path, lock: File) -> Result<()> {
+pub(crate) fn make_group(vg_name: &str, device: &Path, clean: Clean, lock: File) -> Result<()> {
+    let clean = clean.tag();
     writing("vgcreate")?
         .args([
             "--metadatasize",
@@ -32,8 +34,9 @@ pub(crate) fn make_group(vg_name: &str, device: &Path, lock: File) -> Result<()>
             "n",
             "--addtag",
             POOL_TAG,
-            vg_name,
         ])
+        .args(clean.iter().flat_map(|tag| ["--addtag", tag]))
+        .arg(vg_name)
         .arg(device)
         .holding(lock)
         .run()?;

@@ -8,6 +8,7 @@ mod teardown;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::clean::Clean;
 pub use setup::NewPool;
 pub use status::{PoolStatus, VolumeStatus};
 

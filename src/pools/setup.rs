@@ -5,6 +5,7 @@ use kdev_volumes_spec::{LV_NAME_BUDGET, check_lv_part, lv_name_cost};
 use serde_json::Map;
 
 use crate::blank;
+use crate::clean::Clean;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::lvm::{self, Group};
@@ -16,13 +17,14 @@ use crate::pools_file::{self, DEFAULT_PREFIX, Locked, LvmEntry, PoolEntries, Poo
 /// A pool that is to be set up.
 ///
 /// ```
-/// use kdev_volumes::pools::NewPool;
+/// use kdev_volumes::pools::{Clean, NewPool};
 ///
 /// let new = NewPool {
 ///     name: "default".into(),
 ///     device: "/dev/nvme1n1".into(),
 ///     vg_name: None, // kerneldev-default-vg
 ///     lv_prefix: None,
+///     clean: Clean::Zero,
 /// };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct NewPool {
     pub vg_name: Option<String>,
     /// What its volumes' names begin with; `kdev` if none is given.
     pub lv_prefix: Option<String>,
+    /// What its new volumes may show of the data of those before.
+    pub clean: Clean,
 }
 
 /// Room for a session's id, a volume's name, and what joins them, in the name of an LV.
@@ -49,7 +53,7 @@ impl Pools {
     /// ```no_run
     /// # use kdev_volumes::Error;
     /// # use kdev_volumes::pools::{NewPool, Pools};
-    /// # let new = NewPool { name: "default".into(), device: "/dev/nvme1n1".into(), vg_name: None, lv_prefix: None };
+    /// # let new = NewPool { name: "default".into(), device: "/dev/nvme1n1".into(), vg_name: None, lv_prefix: None, clean: Default::default() };
     /// match Pools::from_env()?.setup(&new) {
     ///     Ok(pool) => println!("use it with `export KERNELDEV_DEVICE_POOL={}`", pool.name),
     ///     Err(Error::PoolExists { .. }) => {} // by an earlier run of this script
@@ -106,7 +110,7 @@ impl Pools {
         check_against(&pools.read()?, &new.name, &vg_name)?;
         intent::will_set_up(&pools, &entry)?;
         // LVM looks at the device once more, exclusively, and writes to it only if it is blank still.
-        if let Err(err) = lvm::make_group(&vg_name, &device, pools.shared()?) {
+        if let Err(err) = lvm::make_group(&vg_name, &device, new.clean, pools.shared()?) {
             // Nothing is taken back: it refuses a device that somebody has used since our look.
             intent::done(&pools)?;
             return Err(err);

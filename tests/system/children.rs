@@ -743,3 +743,58 @@ fn holds_one() {
 fn holds_one_that_is_rounded_up() {
     hold();
 }
+
+/// What is looked for on the next volume at that place.
+const SECRET: &str = "the last test's data";
+
+/// Large enough for a copy of the superblock at block 32768.
+#[kdev_volumes(test = "144M")]
+#[test]
+#[ignore = "started by other tests"]
+fn leaves_a_filesystem_behind(test: Volume) {
+    let content = tempfile::tempdir().unwrap();
+    fs::write(content.path().join("file"), SECRET).unwrap();
+    let args = ["-q", "-F", "-b", "4096", "-d"].map(Path::new);
+    succeed("mkfs.ext4", &[&args[..], &[content.path(), test.path()]].concat());
+    println!("DEVICE={}", test.path().display());
+}
+
+/// Says what is there, and what can be brought back.
+#[kdev_volumes(test = "144M")]
+#[test]
+#[ignore = "started by other tests"]
+fn looks_for_the_last_filesystem(test: Volume) {
+    let holds = |command: &mut Command| command.output().unwrap().status.success();
+    println!(
+        "KNOWN={}",
+        holds(Command::new("blkid").arg("--probe").arg(test.path()))
+    );
+    let size = format!("--bytes={}", test.size().get());
+    println!(
+        "ZEROS={}",
+        holds(Command::new("cmp").arg(size).arg(test.path()).arg("/dev/zero"))
+    );
+    let repair = Command::new("e2fsck")
+        .args(["-f", "-y", "-b", "32768", "-B", "4096"])
+        .arg(test.path())
+        .output();
+    let read = Command::new("debugfs")
+        .args(["-R", "cat /file"])
+        .arg(test.path())
+        .output()
+        .unwrap();
+    let is_back = read.stdout == SECRET.as_bytes();
+    println!("REPAIRED={is_back}");
+    println!("{:?}", repair.unwrap());
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn fills_its_volume(test: Volume) {
+    let device = test.open().unwrap();
+    for at in 0..16 {
+        device.write_all_at(&[0xa5; 1 << 20], at << 20).unwrap();
+    }
+    device.sync_all().unwrap();
+}

@@ -9,7 +9,7 @@ mod lvm {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use kdev_volumes::pools::{Kept, NewPool, Pools};
+    use kdev_volumes::pools::{Clean, Kept, NewPool, Pools};
     use serde_json::Value;
     use tempfile::TempDir;
 
@@ -39,6 +39,7 @@ mod lvm {
             // SAFETY: nextest runs each test in a process of its own, and this one has a single thread yet.
             unsafe { env::set_var("KDEV_STATE_DIR", bench.dir.path().join("state")) };
             let new = NewPool {
+                clean: Clean::default(),
                 name: bench.pool(),
                 device: bench.disk.clone().into(),
                 vg_name: None,

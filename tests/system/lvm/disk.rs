@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Deref;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +13,7 @@ use crate::scene::{Say, Scene};
 /// A blank loop device over a sparse file, detached when the test ends.
 pub(crate) struct Disk {
     pub(crate) device: PathBuf,
-    _file: tempfile::NamedTempFile,
+    file: tempfile::NamedTempFile,
 }
 
 impl Disk {
@@ -22,7 +23,7 @@ impl Disk {
         let device = run("losetup", &["--find", "--show", file.path().to_str().unwrap()]);
         Self {
             device: device.trim().into(),
-            _file: file,
+            file,
         }
     }
 
@@ -34,6 +35,13 @@ impl Disk {
     pub(crate) fn content(&self) -> Vec<u8> {
         run("blockdev", &["--flushbufs", self.name()]);
         fs::read(&self.device).unwrap()
+    }
+
+    /// How many bytes of the file behind it take room.
+    pub(crate) fn allocated(&self) -> u64 {
+        run("blockdev", &["--flushbufs", self.name()]);
+        self.file.as_file().sync_all().unwrap();
+        self.file.as_file().metadata().unwrap().blocks() * 512
     }
 
     pub(crate) fn write_at(&self, at: SeekFrom, bytes: &[u8]) {
@@ -72,15 +80,20 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(mib: u64) -> Self {
-        Self::of(mib, Scene::with_pool_named)
+        Self::of(mib, &[], Scene::with_pool_named)
+    }
+
+    /// One that promises that of its new volumes.
+    pub(crate) fn that_cleans(mib: u64, clean: &str) -> Self {
+        Self::of(mib, &[&format!("--clean={clean}")], Scene::with_pool_named)
     }
 
     /// One whose children have watchdogs.
     pub(crate) fn with_watchdogs(mib: u64) -> Self {
-        Self::of(mib, |name| Scene::with_pool_named(name).with_watchdogs())
+        Self::of(mib, &[], |name| Scene::with_pool_named(name).with_watchdogs())
     }
 
-    fn of(mib: u64, scene: impl FnOnce(&str) -> Scene) -> Self {
+    fn of(mib: u64, options: &[&str], scene: impl FnOnce(&str) -> Scene) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("p{}x{count}", std::process::id());
@@ -92,7 +105,8 @@ impl Pool {
             vg,
         };
         let device = format!("--device={}", pool.disk.name());
-        pool.kdev(&["pool", "setup", &device, &format!("--pool={}", pool.name)])
+        let name = format!("--pool={}", pool.name);
+        pool.kdev(&[&["pool", "setup", &device, &name], options].concat())
             .good();
         pool
     }

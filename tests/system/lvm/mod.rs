@@ -1,6 +1,7 @@
 //! On real LVM, in the test bed.
 
 mod busy;
+mod clean;
 mod crash;
 mod disk;
 mod errors;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kdev_volumes::Error;
-use kdev_volumes::pools::{NewPool, Pools};
+use kdev_volumes::pools::{Clean, NewPool, Pools};
 
 /// Make a pool of a blank disk or partition
 ///
@@ -22,6 +22,31 @@ pub(crate) struct SetupArgs {
     /// What the names of its volumes begin with [default: kdev]
     #[arg(long)]
     lv_prefix: Option<String>,
+    /// What new volumes may show of the data of those before
+    #[arg(long, value_enum, default_value_t)]
+    clean: CleanArg,
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum CleanArg {
+    /// No signatures: enough where a filesystem is made first
+    #[default]
+    Signatures,
+    /// Nothing, all reads as zeros: for tests of fsck and repair. Costs the writing of each volume's
+    /// size, where the disk does not zero by itself
+    Zero,
+    /// No signatures, and the disk is told that the rest is not needed
+    Discard,
+}
+
+impl From<CleanArg> for Clean {
+    fn from(arg: CleanArg) -> Self {
+        match arg {
+            CleanArg::Signatures => Self::Signatures,
+            CleanArg::Zero => Self::Zero,
+            CleanArg::Discard => Self::Discard,
+        }
+    }
 }
 
 pub(super) fn run(pools: &Pools, args: SetupArgs, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
@@ -30,6 +55,7 @@ pub(super) fn run(pools: &Pools, args: SetupArgs, out: &mut Vec<u8>) -> Result<E
         device: args.device,
         vg_name: args.vg_name,
         lv_prefix: args.lv_prefix,
+        clean: args.clean.into(),
     })?;
     let text = format!(
         "pool `{}` is set up: VG `{}` on {}\nuse it with `export KERNELDEV_DEVICE_POOL={}`\n",
