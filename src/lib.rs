@@ -9,6 +9,7 @@ mod command;
 mod declared;
 mod environment;
 mod error;
+mod events;
 mod fault;
 #[cfg(feature = "rstest")]
 pub mod fixtures;
@@ -26,6 +27,8 @@ mod liveness;
 mod lock;
 mod loops;
 mod lvm;
+#[cfg(feature = "cli")]
+pub mod metrics;
 mod mkfs;
 mod mount;
 mod mount_point;

@@ -14,6 +14,7 @@ mod liveness;
 #[cfg(feature = "test-bed")]
 mod lvm;
 mod matrix;
+mod metrics;
 mod neighbours;
 mod nextest;
 mod plan;

@@ -1,6 +1,8 @@
-//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; plans who fits.
+//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; plans who fits,
+//! and tells what has happened.
 
 mod args;
+mod metrics;
 mod plan;
 mod pool;
 mod table;
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Pool { command } => pool::run(command, &mut out),
         Command::Plan(args) => plan::run(args, &mut out),
+        Command::Metrics(args) => metrics::run(&args, &mut out),
     };
     let code = match done {
         Ok(code) => code,
