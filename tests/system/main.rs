@@ -21,6 +21,7 @@ mod plan;
 mod runners;
 mod scene;
 mod suite;
+mod terminal;
 mod test_dev;
 mod torture;
 mod watchdog;

@@ -1,10 +1,14 @@
 //! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; plans who fits,
 //! and tells what has happened.
 
+mod amounts;
 mod args;
+mod look;
 mod metrics;
+mod paint;
 mod plan;
 mod pool;
+mod progress;
 mod table;
 
 use std::io::{self, ErrorKind, Write};

@@ -1,11 +1,13 @@
 //! `kdev pool`: each of its commands is a file.
 
+mod bar;
 mod cleanup;
 mod json;
 mod list;
 mod setup;
 mod status;
 mod teardown;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use kdev_volumes::metrics::{By, Figures, Held, HowEnded, Metrics};
 use serde_json::{Value, json};
 
-use crate::metrics::text::{self, COLUMNS, about, brief};
+use crate::amounts::{about, brief};
+use crate::metrics::text::{self, COLUMNS};
 
 const PAGE: &str = include_str!("page.html");
 
