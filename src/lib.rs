@@ -51,6 +51,8 @@ mod startup;
 mod state;
 mod state_dir;
 mod test_dev;
+#[cfg(feature = "cli")]
+pub mod timer;
 mod trust;
 mod undo;
 mod volume;

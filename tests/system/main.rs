@@ -23,5 +23,6 @@ mod scene;
 mod suite;
 mod terminal;
 mod test_dev;
+mod timer;
 mod torture;
 mod watchdog;
