@@ -1,10 +1,12 @@
 use std::path::PathBuf;
+use std::time::Instant;
 
 use kdev_volumes_spec::{Bytes, Spec};
 
 use crate::backend::{Backend, Made, Named};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::events::{self, WaitEnd};
 use crate::give_back::{all_gone, give_back};
 use crate::here::Here;
 use crate::holding::Claim;
@@ -59,18 +61,32 @@ const ATTEMPTS: usize = 16;
 
 /// Makes the volumes of one session, all of them or none.
 pub(crate) fn allocate(pool: &Pool, spec: &Spec, request: Request) -> Result<Session> {
-    match attempt(pool, spec, &request) {
-        Err(Error::NoSpace { .. }) => {
+    let begun = Instant::now();
+    make_or_wait(pool, spec, &request).inspect_err(|err| {
+        let sizes = spec.volumes().iter().map(|volume| volume.size().get());
+        let wanted = Bytes::new(sizes.fold(0, u64::saturating_add));
+        events::failed(pool, &request, wanted, begun.elapsed(), err);
+    })
+}
+
+fn make_or_wait(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
+    match attempt(pool, spec, request) {
+        Err(Error::NoSpace { want, .. }) => {
+            let since = Instant::now();
             // What the dead hold is room too, and so is what another reaper frees while we wait for it.
             reap::reap_pool(pool)?.tell();
             reap::wait_for_removals(pool)?;
-            attempt(pool, spec, &request)
+            let waited = |ended| events::waited(pool, request, want, since, ended);
+            attempt(pool, spec, request)
+                .inspect(|_| waited(WaitEnd::Room))
+                .inspect_err(|_| waited(WaitEnd::InVain))
         }
         done => done,
     }
 }
 
 fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
+    let begun = Instant::now();
     let Opened { backend, unit, free } = pool.open()?;
     let filesystems = Mkfs::find(spec)?;
     let sizes = rounded(spec, unit)?;
@@ -121,18 +137,21 @@ fn attempt(pool: &Pool, spec: &Spec, request: &Request) -> Result<Session> {
     watchdog.wait();
     let mut lease = Some(lease);
     match made {
-        Ok((made, records)) => Ok(Session::new(
-            Claim {
-                state: pool.state().clone(),
-                backend,
-                tag,
-                lease,
-            },
-            spec,
-            made,
-            records,
-            request,
-        )),
+        Ok((made, records)) => {
+            events::allocated(pool, request, &tag.session, &wanted, begun.elapsed());
+            Ok(Session::new(
+                Claim {
+                    state: pool.state().clone(),
+                    backend,
+                    tag,
+                    lease,
+                },
+                spec,
+                made,
+                records,
+                request,
+            ))
+        }
         Err(err) => {
             let undone =
                 give_back(pool.state(), &backend, &tag, &wanted, &mut lease).and_then(|left| all_gone(&left));

@@ -8,6 +8,11 @@ pub(crate) fn now() -> String {
     time.trim_end_matches('Z').to_owned()
 }
 
+/// Returns the time as `2025-11-15T10:30:45.123Z`, the form of the log.
+pub(crate) fn exact() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}
+
 /// Returns the time as `20251115103045`, the form of names.
 pub(crate) fn stamp() -> String {
     now().chars().filter(char::is_ascii_digit).collect()

@@ -3,10 +3,12 @@ use std::fs::File;
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 use crate::announce;
 use crate::backend::{Backend, Named};
 use crate::error::Result;
+use crate::events;
 use crate::give_back::{all_gone, give_back};
 use crate::keep::Keep;
 use crate::lease::Lease;
@@ -27,6 +29,7 @@ pub(crate) struct Holding {
     keep: Keep,
     keep_max: Option<KeepMax>,
     exports: Vec<(String, OsString)>,
+    since: Instant,
     inner: Mutex<Inner>,
 }
 
@@ -66,6 +69,7 @@ impl Holding {
             keep: request.keep,
             keep_max: request.keep_max,
             exports,
+            since: Instant::now(),
             inner: Mutex::new(Inner { claim, held }),
         }
     }
@@ -124,6 +128,13 @@ impl Holding {
         })?;
         let volumes: Vec<&Named> = kept.iter().map(|held| &held.volume).collect();
         eprintln!("{}", announce::kept(&volumes, &self.test, reason));
+        events::kept(
+            claim.state.dir(),
+            &kept[0].record,
+            &volumes,
+            self.since.elapsed(),
+            reason,
+        );
         let pool_name = kept[0].record.pool_name.clone();
         held.retain(|held| !which(&held.volume));
         if held.is_empty() {
@@ -137,15 +148,12 @@ impl Holding {
     fn give_back(&self, which: impl Fn(&Named) -> bool) -> Result<()> {
         let mut inner = self.lock();
         let Inner { claim, held } = &mut *inner;
-        let volumes: Vec<Named> = held
-            .iter()
-            .map(|held| &held.volume)
-            .filter(|volume| which(volume))
-            .cloned()
-            .collect();
-        if volumes.is_empty() {
+        let (held_for, begun) = (self.since.elapsed(), Instant::now());
+        let given: Vec<&Held> = held.iter().filter(|held| which(&held.volume)).collect();
+        let Some(record) = given.first().map(|held| held.record.clone()) else {
             return Ok(());
-        }
+        };
+        let volumes: Vec<Named> = given.iter().map(|held| held.volume.clone()).collect();
         // From here on they are the records' business: they are not tried twice. This also closes the
         // descriptors by which loop devices live.
         held.retain(|held| !which(&held.volume));
@@ -156,8 +164,17 @@ impl Holding {
         } else {
             &mut not_yet
         };
-        let left = give_back(&claim.state, &claim.backend, &claim.tag, &volumes, lease)?;
-        all_gone(&left)
+        let done = give_back(&claim.state, &claim.backend, &claim.tag, &volumes, lease);
+        let is_left = |volume: &&Named| match &done {
+            Ok(left) => left.iter().any(|left| left.lv_name == volume.lv_name),
+            // What came of it nobody knows; they are a reaper's work.
+            Err(_) => true,
+        };
+        let (left, gone): (Vec<&Named>, Vec<&Named>) = volumes.iter().partition(is_left);
+        let done = done.and_then(|left| all_gone(&left));
+        let why = done.as_ref().err().map(|err| (left.as_slice(), err.chain()));
+        events::released(claim.state.dir(), &record, &gone, why, held_for, begun.elapsed());
+        done
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -10,6 +10,7 @@ mod command;
 mod declared;
 mod environment;
 mod error;
+mod events;
 mod fault;
 #[cfg(feature = "rstest")]
 pub mod fixtures;
@@ -27,6 +28,8 @@ mod liveness;
 mod lock;
 mod loops;
 mod lvm;
+#[cfg(feature = "cli")]
+pub mod metrics;
 mod mkfs;
 mod mount;
 mod mount_point;
@@ -49,6 +52,8 @@ mod startup;
 mod state;
 mod state_dir;
 mod test_dev;
+#[cfg(feature = "cli")]
+pub mod timer;
 mod trust;
 mod undo;
 mod volume;

@@ -89,6 +89,16 @@ impl StateDir {
         self.root.join("lv-state.json")
     }
 
+    /// What has happened to volumes.
+    pub(crate) fn events_file(&self) -> PathBuf {
+        self.root.join("events.jsonl")
+    }
+
+    /// The same, of before.
+    pub(crate) fn old_events_file(&self) -> PathBuf {
+        self.root.join("events.jsonl.1")
+    }
+
     pub(crate) fn leases(&self) -> PathBuf {
         self.root.join("leases")
     }
@@ -106,6 +116,10 @@ impl StateDir {
 
     pub(crate) fn records_lock(&self) -> PathBuf {
         self.root.join("lv-state.lock")
+    }
+
+    pub(crate) fn events_lock(&self) -> PathBuf {
+        self.root.join("events.lock")
     }
 
     pub(crate) fn reaper_lock(&self) -> PathBuf {

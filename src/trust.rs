@@ -58,6 +58,21 @@ pub(crate) fn open_or_make(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Opens a file to which lines are added, and makes it if it is missing.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    loop {
+        match open_with(OpenOptions::new().append(true), path) {
+            Err(err) if err.kind() == ErrorKind::NotFound => {}
+            done => return done,
+        }
+        // It is opened anew: what was made is not at its end for good.
+        match make(path) {
+            Err(err) if err.kind() != ErrorKind::AlreadyExists => return Err(err),
+            _ => {}
+        }
+    }
+}
+
 /// Makes a file, which must not exist, that only its owner can read and write.
 pub(crate) fn make(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();

@@ -326,6 +326,12 @@ pub enum Error {
         why: String,
     },
 
+    /// systemd does not run here.
+    #[error(
+        "systemd does not run here, so that it cannot be asked to enable anything (install the units without `--enable`, or take `kdev pool timer --cron`)"
+    )]
+    NoSystemd,
+
     /// Nobody says where the state is kept.
     #[error("there is no home directory to keep state in (set KDEV_STATE_DIR)")]
     NoHome,

@@ -108,6 +108,23 @@ pub struct Cleaned {
     pub failures: Vec<String>,
 }
 
+/// How far a cleanup is.
+///
+/// ```no_run
+/// # use kdev_volumes::pools::{Kept, Pools, Progress};
+/// let tell = |progress: Progress| eprintln!("{} of {} volumes", progress.done, progress.all);
+/// Pools::from_env()?.cleanup_with(None, &Kept::Stay, tell)?;
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The volumes that have been dealt with: removed, or found to be in use.
+    pub done: usize,
+    /// The volumes that there are to remove.
+    pub all: usize,
+}
+
 /// A volume that could not be removed.
 ///
 /// ```no_run
@@ -183,6 +200,28 @@ impl Pools {
     ///
     /// [`Error::NoPool`](crate::Error::NoPool), or if the files of state cannot be read or written.
     pub fn cleanup(&self, pool: Option<&str>, kept: &Kept) -> Result<Cleaned> {
+        self.cleanup_with(pool, kept, |_| {})
+    }
+
+    /// Does what [`cleanup`](Self::cleanup) does, and tells how far it is, each time that the volumes of one
+    /// session have been dealt with.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::pools::{Kept, Pools};
+    /// let pools = Pools::from_env()?;
+    /// pools.cleanup_with(None, &Kept::Go, |progress| eprintln!("{} of {}", progress.done, progress.all))?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As `cleanup`.
+    pub fn cleanup_with(
+        &self,
+        pool: Option<&str>,
+        kept: &Kept,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Cleaned> {
         let wish = match kept {
             Kept::Stay => Wish::Orphans,
             Kept::Go => Wish::Kept,
@@ -190,7 +229,9 @@ impl Pools {
             Kept::GoNamed(names) => Wish::KeptNamed(names.clone()),
         };
         intent::finish_interrupted(self.state.dir())?;
-        let reaped = reap::cleanup(&self.state, pool, &wish)?;
+        let reaped = reap::cleanup(&self.state, pool, &wish, &mut |done, all| {
+            progress(Progress { done, all });
+        })?;
         Ok(Cleaned {
             removed: reaped.removed,
             forgotten: reaped.forgotten,

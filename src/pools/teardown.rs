@@ -41,7 +41,7 @@ impl Pools {
         };
         let vg_name = &entry.lvm_config.vg_name;
         Group::open(vg_name)?;
-        reap::cleanup(&self.state, Some(pool), &Wish::Orphans)?.tell();
+        reap::cleanup(&self.state, Some(pool), &Wish::Orphans, &mut |_, _| {})?.tell();
         self.check_empty(pool, vg_name)?;
         let physicals = lvm::physicals_of(vg_name)?;
         let [physical] = physicals.as_slice() else {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::backend::{Backend, Named};
 use crate::error::Result;
+use crate::events::{self, Occasion, Was};
 use crate::images::ImageDir;
 use crate::lease::Lease;
 use crate::loops::LoopDir;
@@ -12,7 +13,7 @@ use crate::owner::{Owner, OwnerTag};
 use crate::reap::books::survey;
 use crate::reap::judge::Wish;
 use crate::reap::occasions::{all_places, sessions_with_leases, wait_for_reapers};
-use crate::reap::sweep::sweep;
+use crate::reap::sweep::{Errand, sweep};
 use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
 use crate::state::{Kind, Record, Records, State};
@@ -69,7 +70,14 @@ fn reap_sessions(
     mut seized: BTreeMap<SessionId, Lease>,
 ) -> Result<()> {
     let records = state.snapshot()?;
-    let mut by_place: BTreeMap<(Kind, &str, SessionId), (OwnerTag, Vec<Named>)> = BTreeMap::new();
+    /// What is given back together.
+    struct Together<'a> {
+        tag: OwnerTag,
+        /// Of one of the volumes.
+        record: &'a Record,
+        volumes: Vec<Named>,
+    }
+    let mut by_place: BTreeMap<(Kind, &str, SessionId), Together<'_>> = BTreeMap::new();
     let told_of = told_of(&records);
     for record in records.iter().filter(|record| !record.is_kept()) {
         let is_meant = |session: &SessionId| sessions.contains(session) && told_of.contains(session);
@@ -78,10 +86,14 @@ fn reap_sessions(
         };
         let tag = OwnerTag::new(session.clone(), record.owner());
         let place = (record.kind, record.vg_name.as_str(), session);
-        let (_, volumes) = by_place.entry(place).or_insert_with(|| (tag, Vec::new()));
-        volumes.push(Named::on_record(record));
+        let together = by_place.entry(place).or_insert_with(|| Together {
+            tag,
+            record,
+            volumes: Vec::new(),
+        });
+        together.volumes.push(Named::on_record(record));
     }
-    for ((kind, vg_name, session), (tag, volumes)) in by_place {
+    for ((kind, vg_name, session), Together { tag, record, volumes }) in by_place {
         let backend = match kind {
             Kind::Lvm => Backend::Lvm(Group::on_record(vg_name)),
             Kind::Loop => Backend::Loop(LoopDir::from_env()),
@@ -90,13 +102,23 @@ fn reap_sessions(
         let mut lease = seized.remove(&session);
         // What could not be removed is on record with the reason. If not even that is known, the next
         // reaper has it to tell.
-        let _ = take_back(state, &backend, &tag, volumes, &mut lease);
+        if let Ok(left) = take_back(state, &backend, &tag, volumes.clone(), &mut lease) {
+            let is_left = |volume: &&Named| left.iter().any(|left| left.lv_name == volume.lv_name);
+            let gone: Vec<&Named> = volumes.iter().filter(|volume| !is_left(volume)).collect();
+            let whose = (&session, vg_name, Some(record));
+            events::reaped(state.dir(), whose, gone, Occasion::Watchdog, Was::Dead);
+        }
     }
     seized.retain(|session, _| !told_of.contains(session));
     if !seized.is_empty() {
         let _lock = wait_for_reapers(state)?;
         let places = all_places(state)?;
-        sweep(state, survey(state, &places, seized)?, &Wish::Orphans)?;
+        let errand = Errand {
+            wish: &Wish::Orphans,
+            occasion: Occasion::Watchdog,
+            progress: &mut |_, _| {},
+        };
+        sweep(state, survey(state, &places, seized)?, errand)?;
     }
     Ok(())
 }

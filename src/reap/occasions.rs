@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::events::Occasion;
 use crate::here::Here;
 use crate::lease::Lease;
 use crate::liveness::{LeaseState, Liveness, liveness};
@@ -16,7 +17,7 @@ use crate::pools_file;
 use crate::process::Process;
 use crate::reap::books::{Places, dead_by_their_records, survey};
 use crate::reap::judge::Wish;
-use crate::reap::sweep::{Reaped, sweep};
+use crate::reap::sweep::{Errand, Reaped, sweep};
 use crate::session_id::SessionId;
 use crate::state::{Kind, Phase, Record, State};
 use crate::trust;
@@ -77,12 +78,22 @@ pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
     let Some(_lock) = FileLock::try_now(&lock).map_err(|err| trust::error("lock", lock, err))? else {
         return Ok(Reaped::default());
     };
-    sweep(state, survey(state, &places, BTreeMap::new())?, &Wish::Orphans)
+    let errand = Errand {
+        wish: &Wish::Orphans,
+        occasion: Occasion::Constructor,
+        progress: &mut |_, _| {},
+    };
+    sweep(state, survey(state, &places, BTreeMap::new())?, errand)
 }
 
 /// Removes what the dead left in one pool. Waits for a reaper that is at work.
 pub(crate) fn reap_pool(pool: &Pool) -> Result<Reaped> {
-    cleanup(pool.state(), Some(pool.name()), &Wish::Orphans)
+    let errand = Errand {
+        wish: &Wish::Orphans,
+        occasion: Occasion::FullPool,
+        progress: &mut |_, _| {},
+    };
+    clean(pool.state(), Some(pool.name()), errand)
 }
 
 /// Waits, for a while, for volumes of a pool that others are removing: their owners, and watchdogs.
@@ -102,16 +113,31 @@ pub(crate) fn wait_for_removals(pool: &Pool) -> Result<()> {
     Ok(())
 }
 
-/// Removes the orphans of one pool, or of all, and the kept volumes that are wished away.
+/// Removes the orphans of one pool, or of all, and the kept volumes that are wished away. `progress` is told
+/// how many volumes have been dealt with, and of how many.
 ///
 /// # Errors
 ///
 /// [`Error::NoPool`] for a pool that is neither configured nor on record.
-pub(crate) fn cleanup(state: &State, pool: Option<&str>, wish: &Wish) -> Result<Reaped> {
+pub(crate) fn cleanup(
+    state: &State,
+    pool: Option<&str>,
+    wish: &Wish,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Reaped> {
+    let errand = Errand {
+        wish,
+        occasion: Occasion::Cleanup,
+        progress,
+    };
+    clean(state, pool, errand)
+}
+
+fn clean(state: &State, pool: Option<&str>, errand: Errand<'_>) -> Result<Reaped> {
     state.dir().create()?;
     let _lock = wait_for_reapers(state)?;
     let places = places(state, pool)?;
-    sweep(state, survey(state, &places, BTreeMap::new())?, wish)
+    sweep(state, survey(state, &places, BTreeMap::new())?, errand)
 }
 
 pub(super) fn sessions_with_leases(state: &State) -> Result<Vec<SessionId>> {

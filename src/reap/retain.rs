@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::clock;
 use crate::error::Result;
+use crate::events::Occasion;
 use crate::liveness::Liveness;
 use crate::reap::books::survey;
 use crate::reap::entry::Entry;
 use crate::reap::judge::{Presence, Verdict, Wish};
 use crate::reap::occasions::{BETWEEN_RETRIES, places, wait_for_reapers};
 use crate::reap::owners::Owners;
-use crate::reap::sweep::{Reaped, sweep};
+use crate::reap::sweep::{Errand, Reaped, sweep};
 use crate::retention::{KeepMax, KeptVolume};
 use crate::session_id::SessionId;
 use crate::state::{Record, State};
@@ -49,7 +50,12 @@ pub(crate) fn retain(state: &State, pool_name: &str, most: KeepMax, latest: &Ses
     }
     // Its hold on leases would make their owners look alive.
     drop(owners);
-    sweep(state, survey, &Wish::KeptNamed(names))
+    let errand = Errand {
+        wish: &Wish::KeptNamed(names),
+        occasion: Occasion::KeepMax,
+        progress: &mut |_, _| {},
+    };
+    sweep(state, survey, errand)
 }
 
 fn kept(record: &Record, is_nobodys: bool) -> Option<KeptVolume<'_>> {

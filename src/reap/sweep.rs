@@ -4,6 +4,7 @@ use std::time::Duration;
 use crate::backend::{Leftover, Named};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::events::{self, Occasion, Was};
 use crate::give_back::give_back;
 use crate::images;
 use crate::lease::Lease;
@@ -62,8 +63,21 @@ fn volumes(count: usize) -> String {
     }
 }
 
+/// What is wanted of a sweep, why now, and who is told how far it is.
+pub(super) struct Errand<'a> {
+    pub(super) wish: &'a Wish,
+    pub(super) occasion: Occasion,
+    /// Is told how many volumes have been dealt with, and of how many.
+    pub(super) progress: &'a mut dyn FnMut(usize, usize),
+}
+
 /// Acts on what a survey has found.
-pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Reaped> {
+pub(super) fn sweep(state: &State, mut survey: Survey, errand: Errand<'_>) -> Result<Reaped> {
+    let Errand {
+        wish,
+        occasion,
+        progress,
+    } = errand;
     let mut reaped = Reaped::default();
     adopt(state, &mut survey)?;
     reaped.failures.extend(mark_kept(&survey));
@@ -106,14 +120,23 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
             records.drop_if(|record| reaped.forgotten.contains(&record.lv_name));
             Ok(())
         })?;
+        tell_of_forgotten(state, &forgotten, occasion);
     }
+    let all: usize = doomed.values().map(|(_, volumes)| volumes.len()).sum();
+    let mut done = 0;
     for (together, (tag, volumes)) in doomed {
         let Some(backend) = survey.backends.of(together.kind, &together.vg_name) else {
             // A volume that is there was seen in its VG; nothing is removed by any other knowledge.
             continue;
         };
         let mut lease = survey.leases.remove(&tag.session);
-        let names: Vec<String> = volumes.iter().map(|volume| volume.lv_name.clone()).collect();
+        let record = survey
+            .entries
+            .iter()
+            .find(|entry| entry.lv_name == volumes[0].lv_name)
+            .and_then(|entry| entry.record.as_ref());
+        let whose = (&tag.session, together.vg_name.as_str(), record);
+        let named = volumes.clone();
         // Somebody may be looking at what was kept: nothing is taken away from it.
         let left = match together.is_kept {
             true => give_back(state, &backend, &tag, &volumes, &mut lease),
@@ -121,10 +144,14 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
         };
         match left {
             Ok(left) => {
-                let is_left = |name: &String| left.iter().any(|left| left.lv_name == *name);
-                reaped
-                    .removed
-                    .extend(names.into_iter().filter(|name| !is_left(name)));
+                let is_left = |volume: &Named| left.iter().any(|left| left.lv_name == volume.lv_name);
+                let gone: Vec<&Named> = named.iter().filter(|volume| !is_left(volume)).collect();
+                if !gone.is_empty() {
+                    let was = if together.is_kept { Was::Kept } else { Was::Dead };
+                    events::reaped(state.dir(), whose, gone.iter().copied(), occasion, was);
+                }
+                let names = gone.into_iter().map(|volume| volume.lv_name.clone());
+                reaped.removed.extend(names);
                 reaped.left.extend(left);
             }
             Err(err) => reaped.failures.push(format!(
@@ -137,6 +164,8 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
         if let Some(lease) = lease {
             survey.leases.insert(tag.session, lease);
         }
+        done += named.len();
+        progress(done, all);
     }
     reaped
         .failures
@@ -145,6 +174,19 @@ pub(super) fn sweep(state: &State, mut survey: Survey, wish: &Wish) -> Result<Re
     end_leases_of_nobody(state, survey, &reaped)?;
     state.tidy()?;
     Ok(reaped)
+}
+
+/// One event for each session, as for those of which there is something to remove.
+fn tell_of_forgotten(state: &State, forgotten: &[&Entry], occasion: Occasion) {
+    let mut sessions: BTreeMap<&SessionId, Vec<&Entry>> = BTreeMap::new();
+    for &entry in forgotten {
+        sessions.entry(&entry.tag.session).or_default().push(entry);
+    }
+    for (session, entries) in sessions {
+        let whose = (session, entries[0].vg_name.as_str(), entries[0].record.as_ref());
+        let volumes: Vec<Named> = entries.iter().map(|entry| entry.named()).collect();
+        events::reaped(state.dir(), whose, &volumes, occasion, Was::Gone);
+    }
 }
 
 /// Takes the record's word, else that of the volume's name.

@@ -14,12 +14,15 @@ mod liveness;
 #[cfg(feature = "test-bed")]
 mod lvm;
 mod matrix;
+mod metrics;
 mod neighbours;
 mod nextest;
 mod plan;
 mod runners;
 mod scene;
 mod suite;
+mod terminal;
 mod test_dev;
+mod timer;
 mod torture;
 mod watchdog;

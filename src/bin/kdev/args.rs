@@ -1,5 +1,6 @@
 use clap::{Parser, Subcommand};
 
+use crate::metrics::MetricsArgs;
 use crate::plan::PlanArgs;
 use crate::pool::PoolCommand;
 
@@ -38,4 +39,5 @@ pub(crate) enum Command {
     /// The room of a pool is what is free, and what is held by tests that run now or that are dead. Kept
     /// volumes, stuck ones, and LVs that are not ours stay.
     Plan(PlanArgs),
+    Metrics(MetricsArgs),
 }

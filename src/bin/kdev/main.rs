@@ -1,8 +1,14 @@
-//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; plans who fits.
+//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; plans who fits,
+//! and tells what has happened.
 
+mod amounts;
 mod args;
+mod look;
+mod metrics;
+mod paint;
 mod plan;
 mod pool;
+mod progress;
 mod table;
 
 use std::io::{self, ErrorKind, Write};
@@ -22,6 +28,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Pool { command } => pool::run(command, &mut out),
         Command::Plan(args) => plan::run(args, &mut out),
+        Command::Metrics(args) => metrics::run(&args, &mut out),
     };
     let code = match done {
         Ok(code) => code,
@@ -47,6 +54,7 @@ fn exit_code(err: &Error) -> ExitCode {
         | Error::NotInstalled { .. }
         | Error::NoNextest
         | Error::NoDeviceMapper
+        | Error::NoSystemd
         | Error::NoLoop { .. } => ExitCode::from(HOST_CANNOT),
         _ => ExitCode::FAILURE,
     }

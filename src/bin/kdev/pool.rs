@@ -1,11 +1,14 @@
 //! `kdev pool`: each of its commands is a file.
 
+mod bar;
 mod cleanup;
 mod json;
 mod list;
 mod setup;
 mod status;
 mod teardown;
+mod timer;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -17,6 +20,7 @@ use cleanup::CleanupArgs;
 use setup::SetupArgs;
 use status::StatusArgs;
 use teardown::TeardownArgs;
+use timer::TimerArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PoolCommand {
@@ -26,6 +30,7 @@ pub(crate) enum PoolCommand {
     Status(StatusArgs),
     Cleanup(CleanupArgs),
     Teardown(TeardownArgs),
+    Timer(TimerArgs),
 }
 
 /// Does it, and writes what standard output is to say.
@@ -37,5 +42,6 @@ pub(crate) fn run(command: PoolCommand, out: &mut Vec<u8>) -> Result<ExitCode, E
         PoolCommand::Status(args) => status::run(&pools, &args, out),
         PoolCommand::Cleanup(args) => cleanup::run(&pools, &args, out),
         PoolCommand::Teardown(args) => teardown::run(&pools, &args, out),
+        PoolCommand::Timer(args) => timer::run(args, out),
     }
 }

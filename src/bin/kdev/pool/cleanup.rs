@@ -4,6 +4,8 @@ use std::time::Duration;
 use kdev_volumes::Error;
 use kdev_volumes::pools::{Cleaned, Kept, Pools, StuckVolume};
 
+use crate::progress::Teller;
+
 /// Remove what dead processes left behind
 ///
 /// What they left mounted, swapped to or stacked on their volumes, and on nothing else, is taken away
@@ -33,7 +35,10 @@ pub(super) fn run(pools: &Pools, args: &CleanupArgs, out: &mut Vec<u8>) -> Resul
         (true, None) if args.names.is_empty() => Kept::Go,
         (true, None) => Kept::GoNamed(args.names.clone()),
     };
-    let cleaned = pools.cleanup(args.pool.as_deref(), &which)?;
+    let mut teller = Teller::new();
+    let cleaned = pools.cleanup_with(args.pool.as_deref(), &which, |progress| teller.tell(progress));
+    teller.end();
+    let cleaned = cleaned?;
     let missed: Vec<&String> = args.names.iter().filter(|name| !found(&cleaned, name)).collect();
     for name in &missed {
         eprintln!("kdev: `{name}` was not removed: no kept volume has that name (see `kdev pool status`)");

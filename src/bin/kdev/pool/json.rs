@@ -43,11 +43,20 @@ struct Volume<'a> {
 
 /// Writes the status of pools as one JSON document.
 pub(crate) fn status(pools: &[PoolStatus]) -> String {
-    let document = Document {
+    let text = serde_json::to_string_pretty(&document(pools));
+    text.expect("it has string keys and plain values only") + "\n"
+}
+
+/// Does so on one line.
+pub(crate) fn status_line(pools: &[PoolStatus]) -> String {
+    let text = serde_json::to_string(&document(pools));
+    text.expect("it has string keys and plain values only") + "\n"
+}
+
+fn document(pools: &[PoolStatus]) -> Document<'_> {
+    Document {
         pools: pools.iter().map(Pool::from).collect(),
-    };
-    let text = serde_json::to_string_pretty(&document).expect("it has string keys and plain values only");
-    text + "\n"
+    }
 }
 
 impl<'a> From<&'a PoolStatus> for Pool<'a> {

@@ -1,10 +1,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use kdev_volumes::pools::{PoolStatus, Pools, VolumeStatus};
 use kdev_volumes::{Bytes, Error};
+use nix::unistd::{Uid, User};
 
-use crate::pool::json;
+use crate::look::Look;
+use crate::paint::{Line, Paint};
+use crate::pool::{bar, json, watch};
 use crate::table::Table;
 
 const STATUS_KEYS: &str = "\
@@ -43,6 +47,8 @@ knows. Later versions may add keys and verdicts.
 /// Verdicts: alive; dead (the next cleanup removes it); kept; unknown (nothing proves its owner
 /// dead, so it is left alone); removing (somebody is at it); stuck (dead, but something holds it);
 /// gone (only a record is left).
+///
+/// In the bar, `#` is held, `+` kept, `!` dead or stuck, `?` of unknown owners, `~` not ours, `.` free.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = STATUS_KEYS)]
 pub(crate) struct StatusArgs {
@@ -52,27 +58,52 @@ pub(crate) struct StatusArgs {
     /// One JSON document, for programs; `--help` tells its keys
     #[arg(long)]
     json: bool,
+    /// Show it again every so many seconds, until Ctrl-C; with --json, a document a line
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = RangedU64ValueParser::<u64>::new().range(1..=86400)
+    )]
+    watch: Option<u64>,
 }
 
 pub(super) fn run(pools: &Pools, args: &StatusArgs, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
-    let found = pools.status(args.pool.as_deref())?;
-    let text = match args.json {
-        true => json::status(&found),
-        false => status(&found),
-    };
-    out.extend_from_slice(text.as_bytes());
+    let look = Look::of_stdout();
+    let status = || pools.status(args.pool.as_deref());
+    if let Some(seconds) = args.watch {
+        return watch::run(status, Duration::from_secs(seconds), args.json, look);
+    }
+    let found = status()?;
+    match args.json {
+        true => out.extend_from_slice(json::status(&found).as_bytes()),
+        false => {
+            for line in lines(&found) {
+                out.extend_from_slice(line.text(look.colours).as_bytes());
+            }
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn status(pools: &[PoolStatus]) -> String {
+/// What people are shown of these pools.
+pub(super) fn lines(pools: &[PoolStatus]) -> Vec<Line> {
     if pools.is_empty() {
-        return "no pool is set up, and no volume is on record\n".to_owned();
+        return vec![Line::plain("no pool is set up, and no volume is on record")];
     }
-    let parts: Vec<String> = pools.iter().map(pool_status).collect();
-    parts.join("\n")
+    let mut lines = Vec::new();
+    for pool in pools {
+        if !lines.is_empty() {
+            lines.push(Line::plain(""));
+        }
+        lines.extend(pool_lines(pool));
+    }
+    lines
 }
 
-fn pool_status(pool: &PoolStatus) -> String {
+fn pool_lines(pool: &PoolStatus) -> Vec<Line> {
     let mut text = format!("pool `{}`", pool.name);
     if let Some(vg_name) = &pool.vg_name {
         text.push_str(&format!(", VG `{vg_name}`"));
@@ -80,24 +111,42 @@ fn pool_status(pool: &PoolStatus) -> String {
     if let Some((size, free)) = pool.room {
         text.push_str(&format!(": {free} of {size} free"));
     }
-    text.push('\n');
+    let mut lines = vec![Line::painted(&text, Paint::Bold)];
+    if let Some((size, free)) = pool.room {
+        let volumes = pool.volumes.iter();
+        let volumes = volumes.filter_map(|volume| Some((volume.verdict, volume.size?)));
+        lines.push(bar::bar(size, free, volumes));
+    }
     if let Some(trouble) = &pool.trouble {
-        text.push_str(&format!("  cannot be looked at: {trouble}\n"));
+        lines.push(Line::painted(
+            &format!("  cannot be looked at: {trouble}"),
+            Paint::Red,
+        ));
     }
     if !pool.volumes.is_empty() {
-        let mut table = Table::new(["VOLUME", "SIZE", "AGE", "PID", "VERDICT", "TEST"]);
+        let mut table = Table::new(["VOLUME", "SIZE", "AGE", "USER", "PID", "VERDICT", "TEST"]);
         for volume in &pool.volumes {
             table.row(volume_row(volume));
         }
-        text.push_str(&table.to_string());
+        let paints = pool
+            .volumes
+            .iter()
+            .map(|volume| Paint::of_verdict(volume.verdict));
+        let paints = [Paint::Dim].into_iter().chain(paints);
+        let rows = table.to_string();
+        lines.extend(
+            rows.lines()
+                .zip(paints)
+                .map(|(row, paint)| Line::painted(row, paint)),
+        );
     }
     for name in &pool.foreign {
-        text.push_str(&format!("not ours, and never touched: {name}\n"));
+        lines.push(Line::plain(&format!("not ours, and never touched: {name}")));
     }
-    text
+    lines
 }
 
-fn volume_row(volume: &VolumeStatus) -> [String; 6] {
+fn volume_row(volume: &VolumeStatus) -> [String; 7] {
     let dash = || "-".to_owned();
     let verdict = match &volume.why {
         Some(why) => format!("{} ({why})", volume.verdict),
@@ -107,6 +156,7 @@ fn volume_row(volume: &VolumeStatus) -> [String; 6] {
         volume.lv_name.clone(),
         volume.size.as_ref().map_or_else(dash, Bytes::to_string),
         volume.age.map_or_else(dash, age_text),
+        volume.uid.map_or_else(dash, user_name),
         volume.pid.to_string(),
         verdict,
         volume
@@ -114,6 +164,11 @@ fn volume_row(volume: &VolumeStatus) -> [String; 6] {
             .as_ref()
             .map_or_else(dash, |test| attempt_text(test, volume.attempt)),
     ]
+}
+
+fn user_name(uid: u32) -> String {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// The first attempt at a test is not worth a word.

@@ -1,0 +1,14 @@
+//! What has happened to volumes, one line for each thing, for `kdev metrics`.
+
+mod event;
+mod log;
+#[cfg(any(feature = "cli", test))]
+mod read;
+mod tell;
+
+#[cfg(feature = "cli")]
+pub(crate) use event::{Event, LoggedVolume, What};
+pub(crate) use event::{Occasion, WaitEnd, Was};
+#[cfg(feature = "cli")]
+pub(crate) use read::{Log, read};
+pub(crate) use tell::{allocated, failed, kept, reaped, released, waited};

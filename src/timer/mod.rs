@@ -1,0 +1,342 @@
+//! Having the pools cleaned every so often: what `kdev pool timer` does, with systemd or cron.
+
+mod every;
+mod files;
+mod quote;
+mod units;
+
+use std::env;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub use every::Every;
+pub use files::Written;
+
+use crate::command;
+use crate::error::{Error, Result};
+use crate::pool::{IMAGES, is_reserved, no_pool};
+use crate::pools_file;
+use crate::state_dir::StateDir;
+
+/// A cleanup that is run every so often: this very program, on this very state directory.
+///
+/// ```no_run
+/// use kdev_volumes::timer::{Every, Timer};
+///
+/// let timer = Timer::from_env(Every::default(), Some("default".into()))?;
+/// for (file, _) in timer.install(&timer.directory()?)? {
+///     println!("{}", file.display());
+/// }
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timer {
+    every: Every,
+    pool: Option<String>,
+    program: String,
+    state_dir: String,
+    /// What else it needs of our environment.
+    env: Vec<(&'static str, String)>,
+    rights: Rights,
+}
+
+/// Whose timer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rights {
+    Root,
+    User,
+}
+
+impl Timer {
+    /// Takes this program, and the state directory that it has now. Without root only images can be cleaned, and
+    /// with no pool named it is those.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// print!("{}", Timer::from_env(Every::default(), None)?.cron());
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPool`] if there is no such pool, [`Error::NotRoot`] if cleaning it needs root, [`Error::Io`] if
+    /// a path could not be written into a unit.
+    pub fn from_env(every: Every, pool: Option<String>) -> Result<Self> {
+        let dir = StateDir::from_env()?;
+        let rights = match nix::unistd::geteuid().is_root() {
+            true => Rights::Root,
+            false => Rights::User,
+        };
+        if let Some(name) = pool.as_deref().filter(|name| !is_reserved(name)) {
+            let known = pools_file::read(&dir)?;
+            if !known.contains_key(name) {
+                return Err(no_pool(name, &dir, known.keys()));
+            }
+        }
+        let pool = match (rights, pool) {
+            (Rights::User, None) => Some(IMAGES.to_owned()),
+            (Rights::User, Some(name)) if name != IMAGES => {
+                return Err(Error::NotRoot {
+                    doing: "cleaning that pool",
+                });
+            }
+            (_, pool) => pool,
+        };
+        let program = env::current_exe().map_err(|err| Error::io("find", "/proc/self/exe", err))?;
+        Ok(Self {
+            every,
+            pool,
+            program: runnable(&program)?,
+            state_dir: writable(dir.root())?,
+            env: passed_on(&dir)?,
+            rights,
+        })
+    }
+
+    /// Returns the name of the units, without their endings.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// let timer = Timer::from_env(Every::default(), Some("nvme".into()))?;
+    /// assert_eq!(timer.name(), "kdev-cleanup-nvme");
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    pub fn name(&self) -> String {
+        units::name(self.pool.as_deref())
+    }
+
+    /// Returns the unit that cleans up, for systemd.service(5).
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// print!("{}", Timer::from_env(Every::default(), None)?.service());
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    pub fn service(&self) -> String {
+        units::service(self)
+    }
+
+    /// Returns the unit that has it done every so often, for systemd.timer(5).
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// assert!(Timer::from_env(Every::default(), None)?.timer().contains("Persistent=true"));
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    pub fn timer(&self) -> String {
+        units::timer(self)
+    }
+
+    /// Returns a line for crontab(5), for those who have no systemd.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// assert!(Timer::from_env(Every::default(), None)?.cron().starts_with("*/15 * * * * "));
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    pub fn cron(&self) -> String {
+        units::cron(self)
+    }
+
+    /// Returns where this user's units belong: root's in `/etc/systemd/system`, others' in
+    /// `~/.config/systemd/user` (systemd.unit(5)).
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// println!("{}", Timer::from_env(Every::default(), None)?.directory()?.display());
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoHome`] if a user has none.
+    pub fn directory(&self) -> Result<PathBuf> {
+        if self.rights == Rights::Root {
+            return Ok("/etc/systemd/system".into());
+        }
+        let named = |variable| {
+            env::var_os(variable)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let config = named("XDG_CONFIG_HOME").or_else(|| Some(named("HOME")?.join(".config")));
+        Ok(config.ok_or(Error::NoHome)?.join("systemd/user"))
+    }
+
+    /// Writes both units to a directory, and says what became of each file.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// let timer = Timer::from_env(Every::default(), None)?;
+    /// timer.install(&timer.directory()?)?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`] if there is a file of that name that [`install`](Self::install) did not write; then
+    /// neither is written.
+    pub fn install(&self, directory: &Path) -> Result<Vec<(PathBuf, Written)>> {
+        files::install(
+            directory,
+            &[
+                (format!("{}.service", self.name()), self.service()),
+                (format!("{}.timer", self.name()), self.timer()),
+            ],
+        )
+    }
+
+    /// Takes away what [`install`](Self::install) has written to a directory, and the link by which systemd starts
+    /// it. Returns what was removed.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// let timer = Timer::from_env(Every::default(), None)?;
+    /// timer.remove(&timer.directory()?)?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`] as for `install`; then nothing is removed.
+    pub fn remove(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+        let name = self.name();
+        files::remove(directory, &[format!("{name}.timer"), format!("{name}.service")])
+    }
+
+    /// Returns the commands that enable it, as they are typed.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// for command in Timer::from_env(Every::default(), None)?.enabling() {
+    ///     println!("{command}"); // systemctl enable --now kdev-cleanup.timer
+    /// }
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    pub fn enabling(&self) -> Vec<String> {
+        let words = |args: Vec<String>| format!("systemctl {}", args.join(" "));
+        self.enabling_args().into_iter().map(words).collect()
+    }
+
+    /// Returns the commands that stop what [`remove`](Self::remove) has taken away.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// for command in Timer::from_env(Every::default(), None)?.stopping() {
+    ///     println!("{command}"); // systemctl stop kdev-cleanup.timer
+    /// }
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    pub fn stopping(&self) -> Vec<String> {
+        let whose = self.whose();
+        vec![
+            format!("systemctl{whose} stop '{}.timer'", self.name()),
+            format!("systemctl{whose} daemon-reload"),
+        ]
+    }
+
+    /// Makes sure that systemd runs, so that it can be asked to enable something.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// let timer = Timer::from_env(Every::default(), None)?;
+    /// timer.check_systemd()?;
+    /// timer.install(&timer.directory()?)?;
+    /// timer.enable()?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSystemd`] if it does not.
+    pub fn check_systemd(&self) -> Result<()> {
+        // As sd_booted(3) finds out.
+        match Path::new("/run/systemd/system").is_dir() {
+            true => Ok(()),
+            false => Err(Error::NoSystemd),
+        }
+    }
+
+    /// Has systemd start it now and with every boot, once it is installed.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// Timer::from_env(Every::default(), None)?.enable()?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSystemd`], or [`Error::Command`] with what systemctl said on standard error.
+    pub fn enable(&self) -> Result<()> {
+        self.check_systemd()?;
+        for args in self.enabling_args() {
+            let mut systemctl = Command::new("systemctl");
+            systemctl.args(args);
+            let finished = command::finish_in_sight(systemctl)?;
+            if !finished.status.success() {
+                return Err(finished.error());
+            }
+        }
+        Ok(())
+    }
+
+    fn enabling_args(&self) -> [Vec<String>; 2] {
+        let args = |args: &[&str]| {
+            let whose = (self.rights == Rights::User).then_some("--user");
+            whose.iter().chain(args).map(|arg| (*arg).to_owned()).collect()
+        };
+        let timer = format!("{}.timer", self.name());
+        [args(&["daemon-reload"]), args(&["enable", "--now", &timer])]
+    }
+
+    fn whose(&self) -> &'static str {
+        match self.rights {
+            Rights::Root => "",
+            Rights::User => " --user",
+        }
+    }
+}
+
+/// What a cleanup needs of our environment, besides the state directory: to find the directories on which we
+/// mount, and to be allowed the state of the user for whom sudo runs us.
+fn passed_on(dir: &StateDir) -> Result<Vec<(&'static str, String)>> {
+    let mut env = Vec::new();
+    if let Some(tmp) = env::var_os("TMPDIR").filter(|tmp| Path::new(tmp).is_absolute()) {
+        env.push(("TMPDIR", writable(Path::new(&tmp))?));
+    }
+    let owner = dir.root().metadata().ok().map(|found| found.uid());
+    if let (Ok(user), Some(owner)) = (env::var("SUDO_UID"), owner) {
+        if owner != 0 && user == owner.to_string() {
+            env.push(("SUDO_UID", user));
+        }
+    }
+    Ok(env)
+}
+
+/// Returns a program's path as text. systemd takes none with characters that could be taken for quotes, however
+/// they are written.
+fn runnable(program: &Path) -> Result<String> {
+    let text = writable(program)?;
+    match text.contains(['"', '\'', '\\']) {
+        false => Ok(text),
+        true => {
+            let why = "systemd runs no program with a quote or a backslash in its path; put `kdev` elsewhere";
+            Err(Error::io(
+                "write into a unit",
+                program,
+                std::io::Error::other(why),
+            ))
+        }
+    }
+}
+
+/// Returns a path as text that a unit, or a crontab, can hold.
+fn writable(path: &Path) -> Result<String> {
+    let text = path.to_str().filter(|text| !text.contains(char::is_control));
+    text.map(str::to_owned).ok_or_else(|| {
+        let why = "neither systemd nor cron can be told of a path with a line break or the like, or one that is no UTF-8";
+        Error::io("write into a unit", path, std::io::Error::other(why))
+    })
+}
