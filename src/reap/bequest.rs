@@ -105,8 +105,10 @@ fn reap_sessions(
         if let Ok(left) = take_back(state, &backend, &tag, volumes.clone(), &mut lease) {
             let is_left = |volume: &&Named| left.iter().any(|left| left.lv_name == volume.lv_name);
             let gone: Vec<&Named> = volumes.iter().filter(|volume| !is_left(volume)).collect();
-            let whose = (&session, vg_name, Some(record));
-            events::reaped(state.dir(), whose, gone, Occasion::Watchdog, Was::Dead);
+            if !gone.is_empty() {
+                let whose = (&session, vg_name, Some(record));
+                events::reaped(state.dir(), whose, gone, Occasion::Watchdog, Was::Dead);
+            }
         }
     }
     seized.retain(|session, _| !told_of.contains(session));
