@@ -15,3 +15,4 @@ mod suite;
 mod test_dev;
 mod torture;
 mod watchdog;
+mod watching;
