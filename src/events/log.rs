@@ -23,7 +23,7 @@ pub(super) fn append(dir: &StateDir, events: &[Event]) {
     if let Err(err) = try_to_append(dir, events, LIMIT) {
         SAID.call_once(|| {
             eprintln!(
-                "kdev: `kdev metrics` will lack something, as will not be said again: {}",
+                "kdev: the log that `kdev metrics` reads lacks something, which is said once: {}",
                 err.chain()
             );
         });

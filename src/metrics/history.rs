@@ -8,6 +8,15 @@ use kdev_volumes_spec::Bytes;
 use crate::events::{Event, LoggedVolume, Occasion, Was, What};
 use crate::session_id::SessionId;
 
+/// What is there now.
+#[derive(Debug, Default)]
+pub(super) struct OnRecord {
+    /// The names of volumes.
+    pub(super) names: BTreeSet<String>,
+    /// The sessions of which volumes are kept and nobody holds any.
+    pub(super) kept: BTreeSet<String>,
+}
+
 /// A session as the log tells of it.
 ///
 /// ```no_run
@@ -78,7 +87,7 @@ pub enum HowEnded {
     NotYet,
     /// Its volumes were given back.
     Released,
-    /// Volumes were kept.
+    /// Volumes were kept. Of one that died it is not known when, and it is taken to have ended at once.
     Kept,
     /// Its owner could not give its volumes back.
     Stuck,
@@ -186,9 +195,9 @@ impl Held {
     }
 
     /// Ends what the log does not: by what is on record now.
-    fn settle(&mut self, on_record: &BTreeSet<String>) {
+    fn settle(&mut self, on_record: &OnRecord) {
         for volume in &mut self.volumes {
-            if !on_record.contains(&volume.lv_name) {
+            if !on_record.names.contains(&volume.lv_name) {
                 volume.until.get_or_insert(self.until.unwrap_or(self.from));
             }
         }
@@ -198,6 +207,11 @@ impl Held {
             (Some(_), true) if self.ended == HowEnded::Released => {
                 self.until = None;
                 self.ended = HowEnded::NotYet;
+            }
+            // Its owner died, and wanted this to be kept if it did; when that was nothing tells.
+            (None, true) if on_record.kept.contains(&self.session) => {
+                self.until = Some(self.from);
+                self.ended = HowEnded::Kept;
             }
             (None, false) => {
                 self.until = Some(self.from);
@@ -210,7 +224,7 @@ impl Held {
 
 /// Puts the sessions together, by when they began. Of one of whose beginning the log tells no more, its end
 /// or its name does.
-pub(super) fn history(events: &[Event], on_record: &BTreeSet<String>) -> Vec<Held> {
+pub(super) fn history(events: &[Event], on_record: &OnRecord) -> Vec<Held> {
     let mut sessions: BTreeMap<&str, Held> = BTreeMap::new();
     for event in events {
         let (Some(session), Some(at)) = (event.session.as_deref(), time(event)) else {
@@ -334,13 +348,28 @@ mod tests {
         #[case] gone: Option<u64>,
     ) {
         let on_record = on_record.iter().map(|name| format!("kdev-{SESSION}-{name}"));
-        let [held] = history(events, &on_record.collect()).try_into().unwrap();
+        let on_record = OnRecord {
+            names: on_record.collect(),
+            kept: BTreeSet::new(),
+        };
+        let [held] = history(events, &on_record).try_into().unwrap();
         assert_eq!(
             (held.from, held.until, held.ended),
             (seconds(from), until.map(seconds), ended)
         );
         assert_eq!(held.gone(), gone.map(seconds));
         assert_eq!(held.session, SESSION);
+    }
+
+    #[test]
+    fn what_a_dead_owner_wanted_to_be_kept_is_kept_and_held_no_more() {
+        let on_record = OnRecord {
+            names: [format!("kdev-{SESSION}-test")].into(),
+            kept: [SESSION.to_owned()].into(),
+        };
+        let [held] = history(&[allocated(1)], &on_record).try_into().unwrap();
+        assert_eq!((held.until, held.ended), (Some(seconds(1)), Kept));
+        assert_eq!(held.gone(), None);
     }
 
     #[test]
@@ -354,6 +383,6 @@ mod tests {
                 json!({"event": "failed", "wanted_bytes": 1, "took_ms": 1, "why": ""}),
             )
         };
-        assert_eq!(history(&[nowhen, failed], &BTreeSet::new()), []);
+        assert_eq!(history(&[nowhen, failed], &OnRecord::default()), []);
     }
 }

@@ -8,7 +8,6 @@ mod spread;
 #[cfg(test)]
 mod told;
 
-use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 pub use figures::Figures;
@@ -18,6 +17,10 @@ pub use spread::Spread;
 
 use crate::error::Result;
 use crate::events::{self, Event, Log};
+use crate::lease::Lease;
+use crate::liveness::LeaseState;
+use crate::metrics::history::OnRecord;
+use crate::session_id::SessionId;
 use crate::state::State;
 use crate::state_dir::StateDir;
 
@@ -82,11 +85,17 @@ impl Metrics {
         // The log first: what ends in between has an end on record, or none in either.
         let log = events::read(state.dir())?;
         let records = state.snapshot()?;
-        let on_record = records.iter().map(|record| record.lv_name.clone()).collect();
+        let is_nobodys = |session: &SessionId| Lease::probe(state.dir(), session).0 != LeaseState::Held;
+        let kept = records.iter().filter(|record| record.is_kept());
+        let kept = kept.filter_map(|record| record.session().filter(is_nobodys));
+        let on_record = OnRecord {
+            names: records.iter().map(|record| record.lv_name.clone()).collect(),
+            kept: kept.map(|session| session.to_string()).collect(),
+        };
         Ok(Self::of(log, &on_record, scope, SystemTime::now()))
     }
 
-    fn of(log: Log, on_record: &BTreeSet<String>, scope: &Scope, now: SystemTime) -> Self {
+    fn of(log: Log, on_record: &OnRecord, scope: &Scope, now: SystemTime) -> Self {
         let Log {
             mut events,
             unreadable,
@@ -228,7 +237,7 @@ mod tests {
             since: since.map(Duration::from_secs),
             pool: pool.map(str::to_owned),
         };
-        Metrics::of(log(), &BTreeSet::new(), &scope, seconds(DAY + 10))
+        Metrics::of(log(), &OnRecord::default(), &scope, seconds(DAY + 10))
     }
 
     fn of_key(groups: &[(String, Figures)], key: &str) -> Figures {
@@ -308,7 +317,12 @@ mod tests {
 
     #[test]
     fn without_events_there_are_no_figures() {
-        let none = Metrics::of(Log::default(), &BTreeSet::new(), &Scope::default(), seconds(0));
+        let none = Metrics::of(
+            Log::default(),
+            &OnRecord::default(),
+            &Scope::default(),
+            seconds(0),
+        );
         assert_eq!(
             (none.from, none.all(), none.by(By::Pool)),
             (None, Figures::default(), vec![])

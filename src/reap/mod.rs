@@ -8,6 +8,7 @@ mod judge;
 mod occasions;
 mod off_record;
 mod owners;
+mod reaped;
 mod retain;
 mod sweep;
 mod take_back;

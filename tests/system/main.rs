@@ -20,6 +20,7 @@ mod nextest;
 mod plan;
 mod runners;
 mod scene;
+mod shell;
 mod suite;
 mod terminal;
 mod test_dev;

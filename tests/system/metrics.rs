@@ -130,7 +130,7 @@ fn a_log_that_cannot_be_written_fails_no_test_and_is_said_once() {
     symlink(&theirs, scene.state_dir().join("events.jsonl")).unwrap();
     let said = scene.child("passes").say();
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert_eq!(said.err.matches("will lack something").count(), 1, "{}", said.err);
+    assert_eq!(said.err.matches("lacks something").count(), 1, "{}", said.err);
     assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
     let said = scene.kdev(&["metrics"]).say();
     assert_eq!(said.code, Some(1));
@@ -186,6 +186,24 @@ fn without_a_log_there_are_no_figures_and_that_is_no_error() {
     assert_eq!(scene.kdev(&["metrics"]).good(), "nothing has happened yet\n");
     assert_eq!(metrics(&scene, &[])["groups"], json!([]));
     assert!(!scene.state_dir().exists(), "a look makes nothing");
+}
+
+/// The log has no end of it, and there is more to tell than that its volumes are there.
+#[test]
+fn what_is_kept_of_a_killed_test_is_not_held_by_it() {
+    let scene = Scene::images();
+    let mut child = scene.child("waits");
+    let child = scene.start_command(child.env("KDEV_KEEP", "always"));
+    let ended = || -> Value {
+        let page = page(&scene);
+        let (_, data) = page.split_once(r#"id="data">"#).unwrap();
+        let data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
+        data["sessions"][0]["ended"].clone()
+    };
+    assert_eq!(ended(), "held");
+    child.kill();
+    assert_eq!(ended(), "kept");
+    scene.kdev(&["pool", "cleanup", "--kept"]).good();
 }
 
 /// Checks the text format (version 0.0.4) as strictly as Prometheus does, and returns the samples.

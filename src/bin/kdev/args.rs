@@ -1,5 +1,7 @@
 use clap::{Parser, Subcommand};
 
+use crate::completions::CompletionsArgs;
+use crate::man::ManArgs;
 use crate::metrics::MetricsArgs;
 use crate::plan::PlanArgs;
 use crate::pool::PoolCommand;
@@ -40,4 +42,10 @@ pub(crate) enum Command {
     /// volumes, stuck ones, and LVs that are not ours stay.
     Plan(PlanArgs),
     Metrics(MetricsArgs),
+    /// Print what a shell completes
+    ///
+    /// For bash, for example, `kdev completions bash >/etc/bash_completion.d/kdev`.
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }

@@ -3,7 +3,9 @@
 
 mod amounts;
 mod args;
+mod completions;
 mod look;
+mod man;
 mod metrics;
 mod paint;
 mod plan;
@@ -29,6 +31,11 @@ fn main() -> ExitCode {
         Command::Pool { command } => pool::run(command, &mut out),
         Command::Plan(args) => plan::run(args, &mut out),
         Command::Metrics(args) => metrics::run(&args, &mut out),
+        Command::Completions(args) => {
+            completions::run(&args, &mut out);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(args) => man::run(&args, &mut out),
     };
     let code = match done {
         Ok(code) => code,

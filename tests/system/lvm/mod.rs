@@ -16,3 +16,4 @@ mod suite;
 mod test_dev;
 mod torture;
 mod watchdog;
+mod watching;
