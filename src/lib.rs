@@ -31,6 +31,7 @@ mod mount;
 mod mount_point;
 mod mounts;
 mod owner;
+mod patience;
 mod pipes;
 #[cfg(feature = "cli")]
 pub mod plan;
@@ -38,6 +39,7 @@ mod pool;
 pub mod pools;
 mod pools_file;
 mod process;
+mod queue;
 mod reap;
 mod request;
 mod retention;
