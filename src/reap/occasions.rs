@@ -11,13 +11,14 @@ use crate::here::Here;
 use crate::lease::Lease;
 use crate::liveness::{LeaseState, Liveness, liveness};
 use crate::lock::FileLock;
-use crate::pool::{EMBEDDED, IMAGES, Pool};
+use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file;
 use crate::process::Process;
 use crate::reap::books::{Places, dead_by_their_records, survey};
 use crate::reap::judge::Wish;
 use crate::reap::sweep::{Reaped, sweep};
 use crate::session_id::SessionId;
+use crate::source::Source;
 use crate::state::{Kind, Phase, Record, State};
 use crate::trust;
 
@@ -81,12 +82,12 @@ pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
 }
 
 /// Removes what the dead left in one pool. Waits for a reaper that is at work.
-pub(crate) fn reap_pool(pool: &Pool) -> Result<Reaped> {
+pub(crate) fn reap_pool(pool: &Source) -> Result<Reaped> {
     cleanup(pool.state(), Some(pool.name()), &Wish::Orphans)
 }
 
 /// Waits, for a while, for volumes of a pool that others are removing: their owners, and watchdogs.
-pub(crate) fn wait_for_removals(pool: &Pool) -> Result<()> {
+pub(crate) fn wait_for_removals(pool: &Source) -> Result<()> {
     let deadline = Instant::now() + OTHERS_TIME;
     let here = Here::get()?;
     let is_going = |record: &Record| {

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kdev_volumes::pools::{PoolStatus, Pools, VolumeStatus};
+use kdev_volumes::pools::{PoolStatus, Pools, VolumeStatus, WaiterStatus};
 use kdev_volumes::{Bytes, Error};
 
 use crate::pool::json;
@@ -19,6 +19,7 @@ knows. Later versions may add keys and verdicts.
     trouble       why the VG cannot be looked at
     foreign       names of LVs in the VG, or of images, that are not ours
     volumes       [VOLUME...]
+    queue         [WAITER...], the first first
 
   VOLUME
     lv_name       its name, by which `kdev pool cleanup --kept` takes it
@@ -36,9 +37,18 @@ knows. Later versions may add keys and verdicts.
     age_seconds   how long ago that was
     verdict       alive, dead, kept, unknown, removing, stuck or gone
     why           why its owner is unknown, or who holds a stuck volume
-    kept          why it was kept: always, failed or asked";
+    kept          why it was kept: always, failed or asked
 
-/// Show each pool's room and volumes, and what is known of their owners
+  WAITER, a test that waits for room
+    pid             its process
+    test            the test
+    attempt         which attempt at it, from 1 on, where nextest said so
+    want_bytes      what it wants
+    pools           the pools of which any will do
+    since           the time, in UTC: 2025-11-15T10:30:45
+    waited_seconds  how long ago that was";
+
+/// Show each pool's room and volumes, what is known of their owners, and who waits for room
 ///
 /// Verdicts: alive; dead (the next cleanup removes it); kept; unknown (nothing proves its owner
 /// dead, so it is left alone); removing (somebody is at it); stuck (dead, but something holds it);
@@ -91,6 +101,13 @@ fn pool_status(pool: &PoolStatus) -> String {
         }
         text.push_str(&table.to_string());
     }
+    if !pool.queue.is_empty() {
+        let mut table = Table::new(["WAITS FOR", "SINCE", "PID", "TEST"]);
+        for waiter in &pool.queue {
+            table.row(waiter_row(waiter));
+        }
+        text.push_str(&table.to_string());
+    }
     for name in &pool.foreign {
         text.push_str(&format!("not ours, and never touched: {name}\n"));
     }
@@ -113,6 +130,17 @@ fn volume_row(volume: &VolumeStatus) -> [String; 6] {
             .test
             .as_ref()
             .map_or_else(dash, |test| attempt_text(test, volume.attempt)),
+    ]
+}
+
+fn waiter_row(waiter: &WaiterStatus) -> [String; 4] {
+    let dash = || "-".to_owned();
+    let test = waiter.test.as_ref();
+    [
+        waiter.want.to_string(),
+        waiter.waited.map_or_else(dash, age_text),
+        waiter.pid.to_string(),
+        test.map_or_else(dash, |test| attempt_text(test, waiter.attempt)),
     ]
 }
 
