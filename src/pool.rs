@@ -1,19 +1,16 @@
 use std::env;
-use std::sync::Once;
+use std::time::Duration;
 
-use kdev_volumes_spec::Bytes;
-
-use crate::backend::Backend;
 use crate::error::{Error, Result};
-use crate::images::ImageDir;
-use crate::loops::LoopDir;
-use crate::lvm::Group;
-use crate::pools_file::{self, DEFAULT_PREFIX, PoolEntry};
+use crate::patience::Patience;
+use crate::pool_names::Named;
+use crate::pools_file::{self, PoolEntry};
+use crate::source::{Chosen, Source};
 use crate::state::State;
 use crate::state_dir::StateDir;
 
 /// Where volumes come from: an LVM volume group (VG) of ours, or loop devices if no pool is configured, or
-/// image files where there are no rights.
+/// image files where there are no rights. Or several VGs, of which each session takes one.
 ///
 /// ```no_run
 /// # use kdev_volumes::{Pool, Spec, VolumeSpec};
@@ -25,52 +22,20 @@ use crate::state_dir::StateDir;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Pool {
+    /// As it was asked for.
     name: String,
-    source: Source,
+    sources: Vec<Source>,
     state: State,
-}
-
-#[derive(Clone, Debug)]
-enum Source {
-    Lvm { vg_name: String, lv_prefix: String },
-    Loop { dir: LoopDir, chosen: Chosen },
-    Image(ImageDir),
-}
-
-/// Whether somebody has asked for these volumes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chosen {
-    ByName,
-    /// Nobody has named a pool.
-    ByDefault,
-}
-
-/// What volumes are made with, and what it can hold.
-pub(crate) struct Opened {
-    pub(crate) backend: Backend,
-    /// What sizes are rounded up to.
-    pub(crate) unit: Bytes,
-    /// The room left; `None` if only making the volumes tells.
-    pub(crate) free: Option<Bytes>,
+    /// `None`: as `KDEV_WAIT` says.
+    patience: Option<Patience>,
 }
 
 /// The variable that names the pool.
-const POOL_VARIABLE: &str = "KERNELDEV_DEVICE_POOL";
-
-/// The name under which the embedded default's volumes are on record, and by which it can be had.
-pub(crate) const EMBEDDED: &str = "embedded";
-
-/// The same for images.
-pub(crate) const IMAGES: &str = "images";
-
-/// Tells whether a name stands for volumes that need no pool to be set up.
-pub(crate) fn is_reserved(name: &str) -> bool {
-    [EMBEDDED, IMAGES].contains(&name)
-}
+pub(crate) const POOL_VARIABLE: &str = "KERNELDEV_DEVICE_POOL";
 
 impl Pool {
-    /// Takes the pool that `KERNELDEV_DEVICE_POOL` names, as [`named`](Self::named) does; if it is unset, the
-    /// embedded default.
+    /// Takes the pool, or pools, that `KERNELDEV_DEVICE_POOL` names, as [`named`](Self::named) does; if it is
+    /// unset, the embedded default.
     ///
     /// ```no_run
     /// # use kdev_volumes::Pool;
@@ -92,7 +57,7 @@ impl Pool {
                 None => Err(Error::Variable {
                     variable: POOL_VARIABLE,
                     value: name.to_string_lossy().into_owned(),
-                    expected: "the name of a pool, which `kdev pool list` shows; or `embedded` or `images`",
+                    expected: "names of pools, which `kdev pool list` shows; or `auto`, `embedded` or `images`",
                 }),
             },
         }
@@ -101,27 +66,53 @@ impl Pool {
     /// Takes a pool that was set up with `kdev pool setup`; or, by their names `embedded` and `images`, one
     /// that needs no setup: see [`embedded`](Self::embedded) and [`images`](Self::images).
     ///
+    /// Names that are separated by commas, such as `fast,sata`, are pools of which each session takes one:
+    /// the one with the most room, and where one is full or its VG is gone, another. `auto` is all pools that
+    /// are set up.
+    ///
     /// ```no_run
     /// # use kdev_volumes::{Pool, Spec};
     /// let session = Pool::named("nvme")?.allocate(&Spec::fstests("10G".parse()?)?)?;
+    /// let another = Pool::named("nvme,sata")?.allocate(&Spec::fstests("10G".parse()?)?)?;
     /// # Ok::<(), kdev_volumes::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// As [`from_env`](Self::from_env).
+    /// As [`from_env`](Self::from_env); [`Error::PoolName`] for a list with `embedded`, `images` or `auto`
+    /// in it, [`Error::NoPools`] for `auto` if none is set up.
     pub fn named(name: &str) -> Result<Self> {
-        match name {
-            EMBEDDED => return Self::embedded(),
-            IMAGES => return Self::images(),
-            _ => {}
-        }
-        let dir = StateDir::from_env()?;
+        let named = Named::parse(name)?;
+        let dir = match named {
+            Named::Embedded => return Self::embedded(),
+            Named::Images => return Self::images(),
+            Named::Auto | Named::Pools(_) => StateDir::from_env()?,
+        };
         let mut pools = pools_file::read(&dir)?;
-        match pools.remove(name) {
-            Some(entry) => Ok(Self::of_entry(entry, State::new(dir))),
-            None => Err(no_pool(name, &dir, pools.keys())),
+        let state = State::new(dir);
+        let entries: Vec<PoolEntry> = match named {
+            Named::Pools(names) => {
+                let known: Vec<String> = pools.keys().cloned().collect();
+                let find = |name| {
+                    let entry = pools.remove(name);
+                    entry.ok_or_else(|| no_pool(name, state.dir(), known.iter()))
+                };
+                names.into_iter().map(find).collect::<Result<_>>()?
+            }
+            _ => pools.into_values().collect(),
+        };
+        if entries.is_empty() {
+            let file = state.dir().pools_file();
+            return Err(Error::NoPools { file });
         }
+        let sources = entries.into_iter();
+        let sources = sources.map(|entry| Source::of_entry(entry, state.clone()));
+        Ok(Self {
+            name: name.to_owned(),
+            sources: sources.collect(),
+            state,
+            patience: None,
+        })
     }
 
     /// Takes the embedded default: loop devices over files without a name in `$TMPDIR`, else `/var/tmp`.
@@ -144,12 +135,8 @@ impl Pool {
     }
 
     fn of_loops(chosen: Chosen) -> Result<Self> {
-        let dir = LoopDir::from_env();
-        Ok(Self {
-            name: EMBEDDED.to_owned(),
-            source: Source::Loop { dir, chosen },
-            state: State::new(StateDir::from_env()?),
-        })
+        let state = State::new(StateDir::from_env()?);
+        Ok(Self::of(Source::of_loops(chosen, state)))
     }
 
     /// Takes image files: sparse files in a directory of this user's own, `kdev-images-UID` in `$TMPDIR`, else
@@ -173,98 +160,60 @@ impl Pool {
     ///
     /// [`Error::NoHome`] if there is no place for the records.
     pub fn images() -> Result<Self> {
-        Ok(Self {
-            name: IMAGES.to_owned(),
-            source: Source::Image(ImageDir::from_env()),
-            state: State::new(StateDir::from_env()?),
-        })
+        let state = State::new(StateDir::from_env()?);
+        Ok(Self::of(Source::of_images(state)))
     }
 
-    pub(crate) fn of_entry(entry: PoolEntry, state: State) -> Self {
-        let source = Source::Lvm {
-            vg_name: entry.lvm_config.vg_name,
-            lv_prefix: entry.lvm_config.lv_prefix,
-        };
+    fn of(source: Source) -> Self {
         Self {
-            name: entry.pool_name,
-            source,
-            state,
+            name: source.name().to_owned(),
+            state: source.state().clone(),
+            sources: vec![source],
+            patience: None,
         }
     }
 
-    /// Returns the pool's name; `embedded` for the embedded default, `images` for image files.
+    /// Waits for room for so long at most, whatever `KDEV_WAIT` says; not at all, if that is nothing.
+    ///
+    /// For who can do without, or holds what others wait for:
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use kdev_volumes::{Error, Pool, Spec};
+    /// # let spec = Spec::fstests("10G".parse()?)?;
+    /// let pool = Pool::from_env()?;
+    /// let mut machines = vec![pool.allocate(&spec)?];
+    /// // A second machine is welcome, but not worth a wait with the first one in hand.
+    /// match pool.waiting_at_most(Duration::ZERO).allocate(&spec) {
+    ///     Ok(session) => machines.push(session),
+    ///     Err(Error::NoSpace { .. }) => {}
+    ///     Err(err) => return Err(err),
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn waiting_at_most(mut self, time: Duration) -> Self {
+        self.patience = Some(Patience(Some(time)));
+        self
+    }
+
+    /// Returns the pool's name, as it was asked for: `embedded` for the embedded default, `images` for image
+    /// files, `auto` or a list for several.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the pools of which each session takes one: at least one.
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
     }
 
     pub(crate) fn state(&self) -> &State {
         &self.state
     }
 
-    pub(crate) fn lv_prefix(&self) -> &str {
-        match &self.source {
-            Source::Lvm { lv_prefix, .. } => lv_prefix,
-            Source::Loop { .. } | Source::Image(_) => DEFAULT_PREFIX,
-        }
-    }
-
-    /// Makes sure that volumes can be made here, before anything is written down.
-    pub(crate) fn open(&self) -> Result<Opened> {
-        match &self.source {
-            Source::Lvm { vg_name, .. } => {
-                let (group, room) = Group::open(vg_name)?;
-                Ok(Opened {
-                    backend: Backend::Lvm(group),
-                    unit: room.extent,
-                    free: Some(room.free),
-                })
-            }
-            Source::Loop { dir, chosen } => {
-                if *chosen == Chosen::ByDefault {
-                    say_once_that_this_is_the_default(dir);
-                }
-                Ok(Opened {
-                    backend: Backend::Loop(dir.clone()),
-                    // The page: the kernel takes no other direct I/O to a file on some disks.
-                    unit: Bytes::new(4096),
-                    free: None,
-                })
-            }
-            Source::Image(dir) => Ok(Opened {
-                backend: Backend::Image(dir.clone()),
-                // As for loop devices, which somebody may want to make of them.
-                unit: Bytes::new(4096),
-                free: None,
-            }),
-        }
-    }
-
-    /// Makes the error for a request that is larger than the room, and says who has the rest.
-    pub(crate) fn no_space(&self, free: Bytes, want: Bytes) -> Error {
-        let records = self.state.snapshot().unwrap_or_default();
-        let held = records
-            .iter()
-            .filter(|record| record.pool_name == self.name)
-            .map(|record| {
-                let size = Bytes::new(record.size_bytes.unwrap_or(0));
-                let test = record.test.as_deref().unwrap_or("unknown test");
-                let attempt = record.attempt.filter(|&attempt| attempt > 1);
-                let attempt = attempt.map_or(String::new(), |attempt| format!(", attempt {attempt}"));
-                let kept = if record.kept.is_some() { ", kept" } else { "" };
-                format!("{size} by `{test}` (pid {}{attempt}{kept})", record.pid)
-            });
-        let held: Vec<String> = held.collect();
-        let holders = if held.is_empty() {
-            String::new()
-        } else {
-            format!("; held: {}", held.join(", "))
-        };
-        Error::NoSpace {
-            pool: self.name.clone(),
-            free,
-            want,
-            holders,
-        }
+    pub(crate) fn patience(&self) -> Option<Patience> {
+        self.patience
     }
 }
 
@@ -280,15 +229,4 @@ pub(crate) fn no_pool<'a>(name: &str, dir: &StateDir, known: impl Iterator<Item 
         file: dir.pools_file(),
         known,
     }
-}
-
-/// A developer who forgot to name a pool should learn it from the first test, not from a full disk.
-fn say_once_that_this_is_the_default(dir: &LoopDir) {
-    static SAID: Once = Once::new();
-    SAID.call_once(|| {
-        eprintln!(
-            "kdev: {POOL_VARIABLE} is not set, so volumes are loop devices over sparse files in `{}` (`kdev pool setup --help` tells of real ones)",
-            dir.path().display()
-        );
-    });
 }

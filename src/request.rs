@@ -3,6 +3,7 @@ use std::thread;
 
 use crate::error::Result;
 use crate::keep::Keep;
+use crate::patience::Patience;
 use crate::retention::KeepMax;
 
 /// For whom volumes are made, and what becomes of them after.
@@ -15,6 +16,8 @@ pub(crate) struct Request {
     pub(crate) run_id: Option<String>,
     pub(crate) keep: Keep,
     pub(crate) keep_max: Option<KeepMax>,
+    /// How long it may wait for room, unless its pool says otherwise.
+    pub(crate) patience: Patience,
 }
 
 impl Request {
@@ -37,6 +40,7 @@ impl Request {
             run_id: nextest.run_id,
             keep: Keep::from_env()?,
             keep_max: KeepMax::from_env()?,
+            patience: Patience::from_env()?,
         })
     }
 }

@@ -107,6 +107,15 @@ impl StateDir {
         self.leases().join(session.to_string())
     }
 
+    /// Those who wait for room, each by a file.
+    pub(crate) fn queue(&self) -> PathBuf {
+        self.root.join("queue")
+    }
+
+    pub(crate) fn ticket(&self, number: u64) -> PathBuf {
+        self.queue().join(number.to_string())
+    }
+
     // What is locked is never the file that is replaced: a lock on a file that has been renamed away
     // keeps nobody out.
 
@@ -124,5 +133,8 @@ impl StateDir {
 
     pub(crate) fn reaper_lock(&self) -> PathBuf {
         self.root.join("reaper.lock")
+    }
+    pub(crate) fn queue_lock(&self) -> PathBuf {
+        self.root.join("queue.lock")
     }
 }

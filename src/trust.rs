@@ -130,9 +130,9 @@ pub(crate) fn check_directory(path: &Path) -> io::Result<bool> {
 /// Tells whether a directory may be closed to other users. Who names `/tmp` or `/` must not lose it; what
 /// is made there is for its owner only all the same.
 fn is_for_the_state(path: &Path, found: &Metadata) -> io::Result<bool> {
-    const OURS: [&str; 2] = [".kerneldev-mcp", "leases"];
-    const HOLDS: [&str; 2] = ["lv-state.json", "device-pool.json"];
-    let is_one_of = |name: &OsStr, names: [&str; 2]| names.iter().any(|ours| name == *ours);
+    const OURS: &[&str] = &[".kerneldev-mcp", "leases", "queue"];
+    const HOLDS: &[&str] = &["lv-state.json", "device-pool.json"];
+    let is_one_of = |name: &OsStr, names: &[&str]| names.iter().any(|ours| name == *ours);
     if is_sticky(found) {
         return Ok(false);
     }

@@ -1,7 +1,10 @@
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kdev_volumes_spec::{Bytes, SpecError};
+
+use crate::allocate::whole_seconds;
 
 /// A result of this crate.
 ///
@@ -101,6 +104,13 @@ pub enum Error {
         known: String,
     },
 
+    /// No pool is set up, and whichever there is was asked for.
+    #[error("`auto` is all pools that are set up, and there is none in `{}` (make one with `kdev pool setup --device=DEVICE`)", file.display())]
+    NoPools {
+        /// Where pools are kept.
+        file: PathBuf,
+    },
+
     /// A pool of that name, or one on that device, exists already.
     #[error(
         "pool `{pool}` exists already, on `{device}` (choose another name, or `kdev pool teardown --pool={pool}`)"
@@ -123,9 +133,10 @@ pub enum Error {
         reason: String,
     },
 
-    /// The pool cannot hold what was asked for.
+    /// The pool has no room for what was asked for, or none that others do not wait for.
     #[error(
-        "pool `{pool}` has {free} free but {want} is needed{holders} (try `kdev pool status --pool={pool}`, or `kdev pool cleanup --kept --pool={pool}` if kept volumes may go)"
+        "pool `{pool}` has {free} free but {want} is needed{}{holders} (try `kdev pool status --pool={pool}`, a longer KDEV_WAIT, or `kdev pool cleanup --kept --pool={pool}` if kept volumes may go)",
+        in_queue(*before, *waited)
     )]
     NoSpace {
         /// The pool's name.
@@ -134,8 +145,38 @@ pub enum Error {
         free: Bytes,
         /// The room needed, in whole extents.
         want: Bytes,
+        /// How many others wait for room who came earlier.
+        before: usize,
+        /// How long was waited; nothing if that was not wanted.
+        waited: Duration,
         /// Who holds the rest, for people to read; empty if nobody does.
         holders: String,
+    },
+
+    /// The pool cannot hold what was asked for, however long one waits.
+    #[error(
+        "pool `{pool}` can never hold the {want} that is needed: it has {size} in all{} (ask for less, name another pool, or see `kdev pool status --pool={pool}`)",
+        of_which(staying)
+    )]
+    NeverFits {
+        /// The pool's name.
+        pool: String,
+        /// The room needed, in whole extents.
+        want: Bytes,
+        /// The room of the VG.
+        size: Bytes,
+        /// What of it will not go by itself, for people to read: kept volumes, stuck ones, those of unknown
+        /// owners, and LVs that are not ours.
+        staying: Vec<String>,
+    },
+
+    /// None of several pools gives what was asked for.
+    #[error("none of the pools of `{pools}` gives what is needed: {}", reasons.join("; "))]
+    NoneServes {
+        /// The pools, as they were named.
+        pools: String,
+        /// Each pool's name and reason, for people to read.
+        reasons: Vec<String>,
     },
 
     /// A device that may not be written to.
@@ -288,6 +329,15 @@ pub enum Error {
         listed: usize,
     },
 
+    /// A plan is for one pool: how many tests fit into several depends on which go where.
+    #[error(
+        "`{pools}` are several pools, and a plan is for one (name it with `--pool`; or run the tests without a plan, and each takes volumes from the pool that has room, or waits for it)"
+    )]
+    SeveralPools {
+        /// The pools, as they were named.
+        pools: String,
+    },
+
     /// Nothing bounds how many tests fit at once.
     #[error(
         "loop devices and images are sparse files, which have no bound that could be written down (name a pool with `--pool` or KERNELDEV_DEVICE_POOL, or the room of one with `--room`)"
@@ -347,6 +397,26 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+fn in_queue(before: usize, waited: Duration) -> String {
+    let mut text = String::new();
+    if !waited.is_zero() {
+        text.push_str(&format!(", after {} of waiting", whole_seconds(waited)));
+    }
+    match before {
+        0 => {}
+        1 => text.push_str(", and 1 other waits for it who came earlier"),
+        count => text.push_str(&format!(", and {count} others wait for it who came earlier")),
+    }
+    text
+}
+
+fn of_which(staying: &[String]) -> String {
+    match staying {
+        [] => String::new(),
+        _ => format!(", of which stays {}", staying.join(", ")),
+    }
 }
 
 fn installing(program: &str, package: Option<&str>) -> String {

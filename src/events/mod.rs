@@ -7,8 +7,8 @@ mod read;
 mod tell;
 
 #[cfg(feature = "cli")]
-pub(crate) use event::{Event, LoggedVolume, What};
-pub(crate) use event::{Occasion, WaitEnd, Was};
+pub(crate) use event::{Event, LoggedVolume, WaitEnd, What};
+pub(crate) use event::{Occasion, Was};
 #[cfg(feature = "cli")]
 pub(crate) use read::{Log, read};
 pub(crate) use tell::{allocated, failed, kept, reaped, released, waited};

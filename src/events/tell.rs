@@ -1,7 +1,7 @@
 //! What the other rooms tell. None of it can fail.
 
 use std::process;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kdev_volumes_spec::Bytes;
 
@@ -13,6 +13,7 @@ use crate::events::log::append;
 use crate::pool::Pool;
 use crate::request::Request;
 use crate::session_id::SessionId;
+use crate::source::Source;
 use crate::state::Record;
 use crate::state_dir::StateDir;
 
@@ -21,7 +22,7 @@ const LONGEST: usize = 500;
 
 /// Tells that a session has its volumes.
 pub(crate) fn allocated(
-    pool: &Pool,
+    source: &Source,
     request: &Request,
     session: &SessionId,
     volumes: &[Named],
@@ -31,27 +32,33 @@ pub(crate) fn allocated(
         volumes: logged(volumes),
         took_ms: millis(took),
     };
-    tell(pool, request, Some(session), what);
+    tell(
+        (source.state().dir(), source.name()),
+        request,
+        Some(session),
+        what,
+    );
 }
 
-/// Tells that a session could not be had.
+/// Tells that a session could not be had; of several pools that were asked, the names as they were given.
 pub(crate) fn failed(pool: &Pool, request: &Request, wanted: Bytes, took: Duration, why: &Error) {
     let what = What::Failed {
         wanted_bytes: wanted.get(),
         took_ms: millis(took),
         why: cut(&why.chain()),
     };
-    tell(pool, request, None, what);
+    tell((pool.state().dir(), pool.name()), request, None, what);
 }
 
-/// Tells that somebody waited for room, and how that ended.
-pub(crate) fn waited(pool: &Pool, request: &Request, wanted: Bytes, since: Instant, ended: WaitEnd) {
+/// Tells that somebody waited for room, and how that ended: in the pool `from`, or in vain.
+pub(crate) fn waited(pool: &Pool, request: &Request, wanted: Bytes, took: Duration, from: Option<&str>) {
     let what = What::Waited {
         wanted_bytes: wanted.get(),
-        took_ms: millis(since.elapsed()),
-        ended,
+        took_ms: millis(took),
+        ended: from.map_or(WaitEnd::InVain, |_| WaitEnd::Room),
     };
-    tell(pool, request, None, what);
+    let name = from.unwrap_or(pool.name());
+    tell((pool.state().dir(), name), request, None, what);
 }
 
 /// Tells that their owner gave volumes back, and of those that it could not.
@@ -114,14 +121,14 @@ pub(crate) fn reaped<'a>(
     append(dir, &[event]);
 }
 
-fn tell(pool: &Pool, request: &Request, session: Option<&SessionId>, what: What) {
+fn tell((dir, pool): (&StateDir, &str), request: &Request, session: Option<&SessionId>, what: What) {
     let event = Event {
         session: session.map(SessionId::to_string),
         test: request.test.as_deref().map(cut),
         attempt: request.attempt,
-        ..event(pool.name(), what)
+        ..event(pool, what)
     };
-    append(pool.state().dir(), &[event]);
+    append(dir, &[event]);
 }
 
 fn of_record(record: &Record, what: What) -> Event {

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 pub use crate::clean::Clean;
 pub use setup::NewPool;
-pub use status::{PoolStatus, VolumeStatus};
+pub use status::{PoolStatus, VolumeStatus, WaiterStatus};
 
 use crate::backend::Leftover;
 use crate::error::Result;
 use crate::pools_file::{self, PoolEntry};
+use crate::queue;
 use crate::reap::{self, Wish};
 use crate::state::State;
 use crate::state_dir::StateDir;
@@ -229,6 +230,7 @@ impl Pools {
             Kept::GoNamed(names) => Wish::KeptNamed(names.clone()),
         };
         intent::finish_interrupted(self.state.dir())?;
+        queue::tidy(self.state.dir())?;
         let reaped = reap::cleanup(&self.state, pool, &wish, &mut |done, all| {
             progress(Progress { done, all });
         })?;

@@ -9,7 +9,7 @@ use crate::clean::Clean;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::lvm::{self, Group};
-use crate::pool::is_reserved;
+use crate::pool_names::is_reserved;
 use crate::pools::intent::{self, Finished};
 use crate::pools::{PoolSummary, Pools};
 use crate::pools_file::{self, DEFAULT_PREFIX, Locked, LvmEntry, PoolEntries, PoolEntry};
@@ -165,7 +165,7 @@ fn check_names(pool: &str, vg_name: &str, lv_prefix: &str) -> Result<()> {
         return Err(bad(
             "pool name",
             pool,
-            "that name stands for volumes without a disk; choose another",
+            "that name stands for volumes without a disk, or for all pools; choose another",
         ));
     }
     let cost = lv_name_cost(vg_name) + lv_name_cost(lv_prefix) + REST_OF_NAME + 1;
@@ -213,6 +213,8 @@ mod tests {
     #[case("a b", "vg", "kdev", Some("pool name"))]
     #[case("embedded", "vg", "kdev", Some("pool name"))]
     #[case("images", "vg", "kdev", Some("pool name"))]
+    #[case("auto", "vg", "kdev", Some("pool name"))]
+    #[case("fast,sata", "vg", "kdev", Some("pool name"))]
     #[case("ok", "-vg", "kdev", Some("VG name"))]
     #[case("ok", "..", "kdev", Some("VG name"))]
     #[case("ok", "vg", "snapshot", Some("LV prefix"))]

@@ -9,10 +9,11 @@ use crate::error::Result;
 use crate::here::Here;
 use crate::images::{self, ImageDir};
 use crate::liveness::{LeaseState, Liveness, liveness};
-use crate::pool::{EMBEDDED, IMAGES};
+use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools::Pools;
 use crate::pools_file;
 use crate::process::Process;
+use crate::queue::{Line, Ticket};
 use crate::reap::{Entry, Presence, Survey, Verdict, places, survey};
 use crate::state::{Kind, Phase};
 
@@ -43,6 +44,36 @@ pub struct PoolStatus {
     pub volumes: Vec<VolumeStatus>,
     /// LVs in the VG, or images in this user's directory, that are not ours, by name.
     pub foreign: Vec<String>,
+    /// Those of this state directory who wait for room, the first first.
+    pub queue: Vec<WaiterStatus>,
+}
+
+/// A test that waits for room.
+///
+/// ```no_run
+/// # use kdev_volumes::pools::Pools;
+/// for waiter in &Pools::from_env()?.status(Some("default"))?[0].queue {
+///     println!("pid {} waits for {} since {}", waiter.pid, waiter.want, waiter.since);
+/// }
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WaiterStatus {
+    /// The process that waits.
+    pub pid: u32,
+    /// The test that it runs; `None` if that did not say.
+    pub test: Option<String>,
+    /// Which attempt at the test it is, from 1 on; `None` if the test's runner did not say.
+    pub attempt: Option<u32>,
+    /// What it wants, rounded up.
+    pub want: Bytes,
+    /// The pools of which any will do.
+    pub pools: Vec<String>,
+    /// Since when, in UTC, as `2025-11-15T10:30:45`.
+    pub since: String,
+    /// How long it has waited; `None` if that is not a time, or is to come.
+    pub waited: Option<Duration>,
 }
 
 /// A volume as it is now.
@@ -111,6 +142,7 @@ impl Pools {
         let places = places(&self.state, pool)?;
         let survey = survey(&self.state, &places, BTreeMap::new())?;
         let entries = pools_file::read(self.state.dir())?;
+        let line = Line::look(self.state.dir())?;
         let name_of = |vg_name: &str| {
             let configured = entries.values().find(|entry| entry.lvm_config.vg_name == vg_name);
             configured.map_or_else(|| format!("(VG {vg_name})"), |entry| entry.pool_name.clone())
@@ -124,12 +156,14 @@ impl Pools {
             let entries = survey.entries.iter().filter(of_this);
             let volumes = entries.map(|entry| volume_status(entry, &survey)).collect();
             let room = survey.backends.room(vg_name);
+            let name = match kind {
+                Kind::Lvm => name_of(vg_name),
+                Kind::Loop => EMBEDDED.to_owned(),
+                Kind::Image => IMAGES.to_owned(),
+            };
             statuses.push(PoolStatus {
-                name: match kind {
-                    Kind::Lvm => name_of(vg_name),
-                    Kind::Loop => EMBEDDED.to_owned(),
-                    Kind::Image => IMAGES.to_owned(),
-                },
+                queue: line.tickets(&name).map(WaiterStatus::from).collect(),
+                name,
                 vg_name: (kind == Kind::Lvm).then(|| vg_name.to_owned()),
                 room: room.map(|room| (room.size, room.free)),
                 trouble: survey
@@ -148,6 +182,20 @@ impl Pools {
         // Loop devices and images are worth a mention only where there are some, or nothing else was asked for.
         statuses.retain(|status| status.vg_name.is_some() || !status.volumes.is_empty() || pool.is_some());
         Ok(statuses)
+    }
+}
+
+impl From<&Ticket> for WaiterStatus {
+    fn from(ticket: &Ticket) -> Self {
+        Self {
+            pid: ticket.pid,
+            test: ticket.test.clone(),
+            attempt: ticket.attempt,
+            want: Bytes::new(ticket.want_bytes),
+            pools: ticket.pools.clone(),
+            since: ticket.since.clone(),
+            waited: clock::age(&ticket.since),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::lease::Lease;
 use crate::liveness::LeaseState;
-use crate::pool::{EMBEDDED, IMAGES};
+use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file;
 use crate::reap::books::Survey;
 use crate::reap::entry::Entry;

@@ -12,7 +12,7 @@ use crate::here::Here;
 use crate::lease::Lease;
 use crate::liveness::{LeaseState, Liveness, liveness};
 use crate::lock::FileLock;
-use crate::pool::{EMBEDDED, IMAGES, Pool};
+use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file;
 use crate::process::Process;
 use crate::reap::books::{Places, dead_by_their_records, survey};
@@ -20,6 +20,7 @@ use crate::reap::judge::Wish;
 use crate::reap::reaped::Reaped;
 use crate::reap::sweep::{Errand, sweep};
 use crate::session_id::SessionId;
+use crate::source::Source;
 use crate::state::{Kind, Phase, Record, State};
 use crate::trust;
 
@@ -88,7 +89,7 @@ pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
 }
 
 /// Removes what the dead left in one pool. Waits for a reaper that is at work.
-pub(crate) fn reap_pool(pool: &Pool) -> Result<Reaped> {
+pub(crate) fn reap_pool(pool: &Source) -> Result<Reaped> {
     let errand = Errand {
         wish: &Wish::Orphans,
         occasion: Occasion::FullPool,
@@ -98,7 +99,7 @@ pub(crate) fn reap_pool(pool: &Pool) -> Result<Reaped> {
 }
 
 /// Waits, for a while, for volumes of a pool that others are removing: their owners, and watchdogs.
-pub(crate) fn wait_for_removals(pool: &Pool) -> Result<()> {
+pub(crate) fn wait_for_removals(pool: &Source) -> Result<()> {
     let deadline = Instant::now() + OTHERS_TIME;
     let here = Here::get()?;
     let is_going = |record: &Record| {

@@ -5,7 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::pool::{IMAGES, is_reserved, no_pool};
+use crate::pool::no_pool;
+use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file;
 use crate::state_dir::StateDir;
 use crate::timer::{Every, Rights, Timer};
@@ -30,7 +31,7 @@ impl Timer {
             true => Rights::Root,
             false => Rights::User,
         };
-        if let Some(name) = pool.as_deref().filter(|name| !is_reserved(name)) {
+        if let Some(name) = pool.as_deref().filter(|name| ![EMBEDDED, IMAGES].contains(name)) {
             let known = pools_file::read(&dir)?;
             if !known.contains_key(name) {
                 return Err(no_pool(name, &dir, known.keys()));

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -797,4 +798,18 @@ fn fills_its_volume(test: Volume) {
         device.write_all_at(&[0xa5; 1 << 20], at << 20).unwrap();
     }
     device.sync_all().unwrap();
+}
+
+/// Says that it has its volume, and holds it until the parent has seen enough.
+#[kdev_volumes(test = "24M")]
+#[test]
+#[ignore = "started by other tests"]
+fn takes_its_turn() {
+    let directory = PathBuf::from(env::var_os("CHILD_HOLDERS").unwrap());
+    let order = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(directory.join("order"));
+    writeln!(order.unwrap(), "{}", env::var("CHILD_NAME").unwrap()).unwrap();
+    hold();
 }

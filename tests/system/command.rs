@@ -86,7 +86,7 @@ fn records_of_kerneldev_mcp_are_shown_and_kept_as_they_are() {
 }
 
 /// The keys of an object, which programs rely on.
-fn keys(object: &Value) -> Vec<&str> {
+pub(crate) fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
@@ -110,6 +110,7 @@ fn the_status_for_programs_tells_all_of_a_volume_under_keys_that_stay() {
         "foreign",
         "free_bytes",
         "name",
+        "queue",
         "size_bytes",
         "trouble",
         "vg_name",
@@ -120,7 +121,7 @@ fn the_status_for_programs_tells_all_of_a_volume_under_keys_that_stay() {
     without_volumes.as_object_mut().unwrap().remove("volumes");
     assert_eq!(
         without_volumes,
-        json!({"name": "embedded", "vg_name": null, "size_bytes": null, "free_bytes": null, "trouble": null, "foreign": []})
+        json!({"name": "embedded", "vg_name": null, "size_bytes": null, "free_bytes": null, "trouble": null, "foreign": [], "queue": []})
     );
 
     let [kept, alive] = scene.records().try_into().unwrap();

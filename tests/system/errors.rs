@@ -42,6 +42,47 @@ fn a_bad_keep_policy_is_an_error_before_anything_is_made() {
     assert!(!scene.state_dir().exists());
 }
 
+#[test]
+fn a_bad_time_to_wait_is_an_error_before_anything_is_made() {
+    let scene = Scene::embedded();
+    let said = scene.child("passes").env("KDEV_WAIT", "10").say();
+    assert_eq!(said.code, Some(101));
+    assert!(
+        said.err.contains("`KDEV_WAIT=10`") && said.err.contains("`10m`") && said.err.contains("`forever`"),
+        "{}",
+        said.err
+    );
+    assert!(!scene.state_dir().exists());
+}
+
+#[test]
+fn all_pools_where_none_is_set_up_is_an_error_that_says_how_to_make_one() {
+    let scene = Scene::with_pool_named("auto");
+    let said = scene.child("passes").say();
+    assert_eq!(said.code, Some(101));
+    assert!(
+        said.err
+            .contains("`auto` is all pools that are set up, and there is none")
+            && said.err.contains("kdev pool setup"),
+        "{}",
+        said.err
+    );
+    assert!(!scene.state_dir().exists());
+}
+
+#[test]
+fn a_file_is_no_fallback_in_a_list_of_pools() {
+    let scene = Scene::with_pool_named("nvme,images");
+    let said = scene.child("passes").say();
+    assert_eq!(said.code, Some(101));
+    assert!(
+        said.err
+            .contains("bad list of pools `nvme,images` (`images` stands alone"),
+        "{}",
+        said.err
+    );
+}
+
 /// Runs an annotated test as another user, who may write to the scene, and whose the state is meanwhile.
 pub(crate) fn passes_as_nobody(scene: &Scene) -> Said {
     let program = scene.path("program");

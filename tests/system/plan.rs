@@ -190,3 +190,28 @@ fn what_stands_in_the_way_of_a_plan_is_told() {
         assert_eq!(scene.kdev(args).say().code, Some(2), "{args:?}");
     }
 }
+
+/// Only that they are on record is looked at: no VG is asked for.
+#[test]
+fn a_plan_for_several_pools_is_an_error_that_says_what_to_do() {
+    let scene = Scene::with_pool_named("auto");
+    fs::create_dir(scene.state_dir()).unwrap();
+    let entry = |name: &str| {
+        serde_json::json!({
+            "pool_name": name, "device": "/dev/none", "created_at": "2025-11-15T10:30:45", "created_by": "joe",
+            "lvm_config": {"pv": "/dev/none", "vg_name": format!("{name}-vg"), "lv_prefix": "kdev", "thin_provisioning": false},
+        })
+    };
+    let pools =
+        serde_json::json!({"version": "1.0", "pools": {"fast": entry("fast"), "sata": entry("sata")}});
+    fs::write(scene.state_dir().join("device-pool.json"), pools.to_string()).unwrap();
+    for args in [&["plan"][..], &["plan", "--pool=fast,sata"]] {
+        let said = scene.kdev(args).say();
+        assert_eq!(said.code, Some(1), "{}", said.out);
+        assert!(
+            said.err.contains("are several pools, and a plan is for one"),
+            "{}",
+            said.err
+        );
+    }
+}

@@ -138,6 +138,9 @@ impl Scene {
         command
             .env("KDEV_STATE_DIR", self.state_dir())
             .env("CHILD_READY", self.path("ready"))
+            // A pool that is full against expectation fails the test, and does not hang it. What is to wait
+            // says so.
+            .env("KDEV_WAIT", "0")
             .stdin(Stdio::null());
         if !self.has_watchdogs {
             command.env("KDEV_WATCHDOG", "off");
@@ -368,6 +371,19 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Starts a command that says nothing of being ready.
+    #[cfg(feature = "test-bed")]
+    pub(crate) fn of(mut command: Command) -> Self {
+        let child = command.process_group(0).spawn().unwrap();
+        Self { child }
+    }
+
+    /// Waits for its end, and tells whether it ended well.
+    #[cfg(feature = "test-bed")]
+    pub(crate) fn succeeds(mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

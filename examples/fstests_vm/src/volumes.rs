@@ -1,6 +1,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use kdev_volumes::{Bytes, Error, Pool, Result, Session, Spec, VolumeSpec};
 
@@ -78,11 +79,13 @@ pub(crate) fn take(
         Disks::Seven
     };
     let lay = if args.sliced { Lay::Sliced } else { Lay::Apart };
-    let mut taken = Vec::new();
+    let mut taken = vec![Volumes::take(&pool, disks, lay, args.size)?];
+    // The first machine waits for room; no other does, since whoever waits for what it holds waits too.
+    let now = pool.clone().waiting_at_most(Duration::ZERO);
     while taken.len() < machines {
-        match Volumes::take(&pool, disks, lay, args.size) {
+        match Volumes::take(&now, disks, lay, args.size) {
             Ok(volumes) => taken.push(volumes),
-            Err(err @ Error::NoSpace { .. }) if !taken.is_empty() => {
+            Err(err @ (Error::NoSpace { .. } | Error::NeverFits { .. } | Error::NoneServes { .. })) => {
                 telling.note(&format!(
                     "{} of {machines} machines: {}",
                     taken.len(),

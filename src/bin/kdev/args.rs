@@ -14,8 +14,10 @@ use crate::pool::PoolCommand;
 #[command(name = "kdev", version, propagate_version = true)]
 #[command(after_help = "\
 Environment:
-  KERNELDEV_DEVICE_POOL  the pool from which tests take volumes; `images`: image files, which
-                         need no rights; unset, or `embedded`: loop devices
+  KERNELDEV_DEVICE_POOL  the pool from which tests take volumes; `fast,sata`: the one of these
+                         with the most room; `auto`: of all; `images`: image files, which need
+                         no rights; unset, or `embedded`: loop devices
+  KDEV_WAIT              how long a test waits for room: 10m (default), 0 (not at all), forever
   KDEV_KEEP              what tests do with their volumes: never (default), always, failed
   KDEV_KEEP_MAX          of how many tests each pool keeps volumes so at most; unset: of all
   KDEV_STATE_DIR         where pools and records are kept; unset: ~/.kerneldev-mcp

@@ -1,5 +1,6 @@
 //! Suites that do not fit into their pool at once, planned and run.
 
+use std::env;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
@@ -102,15 +103,30 @@ impl Holders {
 }
 
 #[test]
-fn tests_that_do_not_fit_at_once_overflow_their_pool_without_the_plan() {
+fn tests_that_do_not_fit_at_once_wait_for_each_other_under_every_runner() {
     let holders = Holders::new();
-    let said = holders.run(&mut holders.nextest(), "a test has failed", || {
-        holders.said().contains("FAIL")
-    });
+    let somebody_waits = || {
+        let queue = holders.pool.state_dir().join("queue");
+        fs::read_dir(queue).is_ok_and(|mut tickets| tickets.next().is_some())
+    };
+    let mut nextest = holders.nextest();
+    let said = holders.run(nextest.env_remove("KDEV_WAIT"), "a test waits", somebody_waits);
     let told = holders.said();
-    assert_eq!(said.code, Some(100), "{told}");
-    assert!(told.contains("3 tests run: 2 passed, 1 failed"), "{told}");
-    assert!(told.contains("gets no volumes"), "{told}");
+    assert_eq!(said.code, Some(0), "{told}");
+    assert!(told.contains("3 tests run: 3 passed"), "{told}");
+
+    // As cargo test starts it: three threads, each of which starts a process for its test.
+    fs::remove_file(holders.directory.join("enough")).unwrap();
+    let mut cargo_test = holders.pool.program(env::current_exe().unwrap());
+    cargo_test
+        .args(["children::holds_", "--ignored", "--test-threads=3"])
+        .env("CHILD_HOLDERS", &holders.directory)
+        .env_remove("KDEV_WAIT");
+    let said = holders.run(&mut cargo_test, "a test waits", somebody_waits);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert!(said.out.contains("3 passed; 0 failed"), "{}", said.out);
+    holders.pool.wait_for_watchdogs();
+    holders.pool.assert_no_trace();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What `kdev pool status --json` prints. The keys are a promise: programs read them.
 
 use kdev_volumes::Bytes;
-use kdev_volumes::pools::{PoolStatus, VolumeStatus};
+use kdev_volumes::pools::{PoolStatus, VolumeStatus, WaiterStatus};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -18,6 +18,7 @@ struct Pool<'a> {
     trouble: Option<&'a str>,
     foreign: &'a [String],
     volumes: Vec<Volume<'a>>,
+    queue: Vec<Waiter<'a>>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +40,17 @@ struct Volume<'a> {
     verdict: &'a str,
     why: Option<&'a str>,
     kept: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Waiter<'a> {
+    pid: u32,
+    test: Option<&'a str>,
+    attempt: Option<u32>,
+    want_bytes: u64,
+    pools: &'a [String],
+    since: &'a str,
+    waited_seconds: Option<u64>,
 }
 
 /// Writes the status of pools as one JSON document.
@@ -74,6 +86,21 @@ impl<'a> From<&'a PoolStatus> for Pool<'a> {
                 .iter()
                 .map(|volume| Volume::new(volume, &status.name))
                 .collect(),
+            queue: status.queue.iter().map(Waiter::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a WaiterStatus> for Waiter<'a> {
+    fn from(waiter: &'a WaiterStatus) -> Self {
+        Self {
+            pid: waiter.pid,
+            test: waiter.test.as_deref(),
+            attempt: waiter.attempt,
+            want_bytes: waiter.want.get(),
+            pools: &waiter.pools,
+            since: &waiter.since,
+            waited_seconds: waiter.waited.map(|waited| waited.as_secs()),
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct SetupArgs {
     /// The disk or partition; all of it becomes the pool's
     #[arg(long)]
     device: PathBuf,
-    /// The pool's name; `embedded` and `images` are no names for one
+    /// The pool's name; `embedded`, `images` and `auto` are no names for one
     #[arg(long, default_value = "default")]
     pool: String,
     /// The VG's name [default: kerneldev-POOL-vg]

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
-use kdev_volumes::pools::{PoolStatus, Pools, VolumeStatus};
+use kdev_volumes::pools::{PoolStatus, Pools, VolumeStatus, WaiterStatus};
 use kdev_volumes::{Bytes, Error};
 use nix::unistd::{Uid, User};
 
@@ -23,6 +23,7 @@ knows. Later versions may add keys and verdicts.
     trouble       why the VG cannot be looked at
     foreign       names of LVs in the VG, or of images, that are not ours
     volumes       [VOLUME...]
+    queue         [WAITER...], the first first
 
   VOLUME
     lv_name       its name, by which `kdev pool cleanup --kept` takes it
@@ -40,9 +41,18 @@ knows. Later versions may add keys and verdicts.
     age_seconds   how long ago that was
     verdict       alive, dead, kept, unknown, removing, stuck or gone
     why           why its owner is unknown, or who holds a stuck volume
-    kept          why it was kept: always, failed or asked";
+    kept          why it was kept: always, failed or asked
 
-/// Show each pool's room and volumes, and what is known of their owners
+  WAITER, a test that waits for room
+    pid             its process
+    test            the test
+    attempt         which attempt at it, from 1 on, where nextest said so
+    want_bytes      what it wants
+    pools           the pools of which any will do
+    since           the time, in UTC: 2025-11-15T10:30:45
+    waited_seconds  how long ago that was";
+
+/// Show each pool's room and volumes, what is known of their owners, and who waits for room
 ///
 /// Verdicts: alive; dead (the next cleanup removes it); kept; unknown (nothing proves its owner
 /// dead, so it is left alone); removing (somebody is at it); stuck (dead, but something holds it);
@@ -140,6 +150,13 @@ fn pool_lines(pool: &PoolStatus) -> Vec<Line> {
                 .map(|(row, paint)| Line::painted(row, paint)),
         );
     }
+    if !pool.queue.is_empty() {
+        let mut table = Table::new(["WAITS FOR", "SINCE", "PID", "TEST"]);
+        for waiter in &pool.queue {
+            table.row(waiter_row(waiter));
+        }
+        lines.extend(table.to_string().lines().map(Line::plain));
+    }
     for name in &pool.foreign {
         lines.push(Line::plain(&format!("not ours, and never touched: {name}")));
     }
@@ -169,6 +186,17 @@ fn volume_row(volume: &VolumeStatus) -> [String; 7] {
 fn user_name(uid: u32) -> String {
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
     user.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+fn waiter_row(waiter: &WaiterStatus) -> [String; 4] {
+    let dash = || "-".to_owned();
+    let test = waiter.test.as_ref();
+    [
+        waiter.want.to_string(),
+        waiter.waited.map_or_else(dash, age_text),
+        waiter.pid.to_string(),
+        test.map_or_else(dash, |test| attempt_text(test, waiter.attempt)),
+    ]
 }
 
 /// The first attempt at a test is not worth a word.
