@@ -139,7 +139,7 @@ pub enum Error {
     },
 
     /// A device that may not be written to.
-    #[error("`{}` was refused and not written to: {}", device.display(), findings.join("; "))]
+    #[error("`{}` was refused and not written to:{}", device.display(), listed(findings))]
     Refused {
         /// The device.
         device: PathBuf,
@@ -148,7 +148,7 @@ pub enum Error {
     },
 
     /// A pool that may not be taken down.
-    #[error("pool `{pool}` is in use and was left as it is: {}", volumes.join("; "))]
+    #[error("pool `{pool}` is in use and was left as it is:{}", listed(volumes))]
     PoolInUse {
         /// The pool's name.
         pool: String,
@@ -341,6 +341,11 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+/// One a line, for people who have to do something about each.
+fn listed(items: &[String]) -> String {
+    items.iter().map(|item| format!("\n  - {item}")).collect()
 }
 
 fn installing(program: &str, package: Option<&str>) -> String {
