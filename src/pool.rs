@@ -32,7 +32,7 @@ pub struct Pool {
 
 #[derive(Clone, Debug)]
 enum Source {
-    Lvm { vg_name: String, lv_prefix: String },
+    Lvm(PoolEntry),
     Loop { dir: LoopDir, chosen: Chosen },
     Image(ImageDir),
 }
@@ -181,13 +181,9 @@ impl Pool {
     }
 
     pub(crate) fn of_entry(entry: PoolEntry, state: State) -> Self {
-        let source = Source::Lvm {
-            vg_name: entry.lvm_config.vg_name,
-            lv_prefix: entry.lvm_config.lv_prefix,
-        };
         Self {
-            name: entry.pool_name,
-            source,
+            name: entry.pool_name.clone(),
+            source: Source::Lvm(entry),
             state,
         }
     }
@@ -203,7 +199,7 @@ impl Pool {
 
     pub(crate) fn lv_prefix(&self) -> &str {
         match &self.source {
-            Source::Lvm { lv_prefix, .. } => lv_prefix,
+            Source::Lvm(entry) => &entry.lvm_config.lv_prefix,
             Source::Loop { .. } | Source::Image(_) => DEFAULT_PREFIX,
         }
     }
@@ -211,8 +207,9 @@ impl Pool {
     /// Makes sure that volumes can be made here, before anything is written down.
     pub(crate) fn open(&self) -> Result<Opened> {
         match &self.source {
-            Source::Lvm { vg_name, .. } => {
-                let (group, room) = Group::open(vg_name)?;
+            Source::Lvm(entry) => {
+                let opened = Group::open(&entry.lvm_config.vg_name);
+                let (group, room) = opened.map_err(|err| entry.why_missing(err))?;
                 Ok(Opened {
                     backend: Backend::Lvm(group),
                     unit: room.extent,

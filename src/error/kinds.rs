@@ -156,6 +156,24 @@ pub enum Error {
         volumes: Vec<String>,
     },
 
+    /// A pool on a file that is not attached, as after a boot.
+    #[error("pool `{pool}` is not started: its file `{}` is not attached to a loop device (`kdev pool start --pool={pool}`)", file.display())]
+    NotStarted {
+        /// The pool's name.
+        pool: String,
+        /// Its file.
+        file: PathBuf,
+    },
+
+    /// Another change of a pool was interrupted, and is not finished yet: its disk may not be here.
+    #[error(
+        "a setup or teardown was interrupted, as `{}` says, and is to be finished first (`kdev pool cleanup` does; if it waits for a disk that is lost, remove that file)", file.display()
+    )]
+    Unfinished {
+        /// What was begun.
+        file: PathBuf,
+    },
+
     /// A VG or LV that should be there.
     #[error("{what} is not there ({hint})")]
     Missing {

@@ -87,7 +87,7 @@ impl Room {
         let Some(entry) = pools.remove(&name) else {
             return Err(no_pool(&name, state.dir(), pools.keys()));
         };
-        let vg_name = entry.lvm_config.vg_name;
+        let vg_name = entry.lvm_config.vg_name.clone();
         let places = Places {
             vgs: BTreeSet::from([vg_name.clone()]),
             ..Places::default()
@@ -98,7 +98,7 @@ impl Room {
                 .unseen
                 .pop()
                 .expect("what cannot be looked at is noted with its reason");
-            return Err(err);
+            return Err(entry.why_missing(err));
         };
         let leaving = survey.entries.iter().filter(|entry| Holding::of(entry).will_go());
         let leaving = leaving.filter_map(|entry| entry.size).map(Bytes::get);

@@ -1,15 +1,23 @@
 //! Setting pools up, looking at them, cleaning them, taking them down: what the command `kdev pool` does.
 
+mod finish;
 mod intent;
+mod new;
+mod on_device;
+mod on_file;
 mod setup;
+mod start;
 mod status;
 mod teardown;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use setup::NewPool;
+pub use new::{Medium, NewPool};
+pub use setup::Preview;
+pub use start::Started;
 pub use status::{PoolStatus, VolumeStatus};
+pub use teardown::{Progress, Teardown};
 
 use crate::backend::Leftover;
 use crate::error::Result;
@@ -51,7 +59,7 @@ pub struct Pools {
 pub struct PoolSummary {
     /// The pool's name.
     pub name: String,
-    /// The device that it was made of, as it was named then.
+    /// The device that it was made of, by the name that stays the same over boots if it has one; or the file.
     pub device: PathBuf,
     /// The VG's name.
     pub vg_name: String,
@@ -188,7 +196,7 @@ impl Pools {
             Kept::GoOlderThan(least) => Wish::KeptOlder(*least),
             Kept::GoNamed(names) => Wish::KeptNamed(names.clone()),
         };
-        intent::finish_interrupted(self.state.dir())?;
+        finish::finish_interrupted(self.state.dir())?;
         let reaped = reap::cleanup(&self.state, pool, &wish)?;
         Ok(Cleaned {
             removed: reaped.removed,

@@ -9,7 +9,7 @@ mod lvm {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use kdev_volumes::pools::{Kept, NewPool, Pools};
+    use kdev_volumes::pools::{Kept, Medium, NewPool, Pools};
     use serde_json::Value;
     use tempfile::TempDir;
 
@@ -40,7 +40,10 @@ mod lvm {
             unsafe { env::set_var("KDEV_STATE_DIR", bench.dir.path().join("state")) };
             let new = NewPool {
                 name: bench.pool(),
-                device: bench.disk.clone().into(),
+                medium: Medium::Device {
+                    path: bench.disk.clone().into(),
+                    wipe: None,
+                },
                 vg_name: None,
                 lv_prefix: None,
             };

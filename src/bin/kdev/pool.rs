@@ -3,7 +3,9 @@
 mod cleanup;
 mod json;
 mod list;
+mod progress;
 mod setup;
+mod start;
 mod status;
 mod teardown;
 
@@ -15,12 +17,14 @@ use kdev_volumes::pools::Pools;
 
 use cleanup::CleanupArgs;
 use setup::SetupArgs;
+use start::StartArgs;
 use status::StatusArgs;
 use teardown::TeardownArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PoolCommand {
     Setup(SetupArgs),
+    Start(StartArgs),
     /// List the pools that are set up
     List,
     Status(StatusArgs),
@@ -33,6 +37,7 @@ pub(crate) fn run(command: PoolCommand, out: &mut Vec<u8>) -> Result<ExitCode, E
     let pools = Pools::from_env()?;
     match command {
         PoolCommand::Setup(args) => setup::run(&pools, args, out),
+        PoolCommand::Start(args) => start::run(&pools, &args, out),
         PoolCommand::List => list::run(&pools, out),
         PoolCommand::Status(args) => status::run(&pools, &args, out),
         PoolCommand::Cleanup(args) => cleanup::run(&pools, &args, out),
