@@ -168,6 +168,13 @@ impl Invocation {
         }
     }
 
+    fn fault_step(&self, when: &str) -> io::Result<()> {
+        match self.changes {
+            true => fault::step(&format!("{when}: {}", self.as_typed())),
+            false => Ok(()),
+        }
+    }
+
     /// Lets the program hold a lock on, for as long as it runs, should we die meanwhile.
     ///
     /// The locked file becomes its standard input: lvm closes every other descriptor that it is given.
@@ -189,7 +196,7 @@ impl Invocation {
             Some(locked) => locked.try_clone().map_err(failed)?.into(),
             None => Stdio::null(),
         };
-        self.fault_point("about to run");
+        self.fault_step("about to run").map_err(failed)?;
         let mut child = Command::new(&self.program)
             .args(&self.args)
             .env_clear()
@@ -207,7 +214,7 @@ impl Invocation {
         self.fault_point("begun");
         let (stdout, stderr) = drain(&mut child, &self.as_typed(), self.patience).map_err(failed)?;
         let status = child.wait().map_err(failed)?;
-        self.fault_point("done");
+        self.fault_step("done").map_err(failed)?;
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
         Ok(Finished {
             command: self.as_typed(),

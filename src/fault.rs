@@ -1,14 +1,25 @@
-//! Places at which a test can have this process die, as by SIGKILL from outside.
+//! Places at which a test can have this process die, as by SIGKILL from outside, or what has just been
+//! done fail.
 //!
 //! They are there only in builds for this crate's own tests (feature `fault-points`); elsewhere they
 //! are nothing. `KDEV_FAULT_LOG` names a file to which each place writes its name as it is passed, and
 //! `KDEV_FAULT_AT` is the number of the place, counted from 0, at which to die. So a test passes
 //! through once to learn which places there are, and then dies at each of them in turn.
+//!
+//! Those of the places that are steps are numbered apart, with `KDEV_FAULT_STEPS` for the names and
+//! `KDEV_FAULT_FAIL` for the one that fails: what it names has been done, and is reported as an error.
 
 /// A place to die at. The name tells people what has just been done.
 #[cfg(not(feature = "fault-points"))]
 #[inline(always)]
 pub(crate) fn point(_done: &str) {}
+
+/// A place to die or to fail at. The name tells people what has just been done.
+#[cfg(not(feature = "fault-points"))]
+#[inline(always)]
+pub(crate) fn step(_done: &str) -> std::io::Result<()> {
+    Ok(())
+}
 
 #[cfg(feature = "fault-points")]
 pub(crate) fn point(done: &str) {
@@ -16,20 +27,43 @@ pub(crate) fn point(done: &str) {
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
     let number = PASSED.fetch_add(1, Ordering::Relaxed);
-    if let Some(log) = std::env::var_os(LOG) {
-        let line = format!("{done}\n");
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(log);
-        std::io::Write::write_all(&mut file.expect("the test gave a writable file"), line.as_bytes())
-            .expect("the test gave a writable file");
-    }
-    let at = std::env::var(AT).ok().and_then(|at| at.parse().ok());
-    if at == Some(number) {
+    note(LOG, done);
+    if number_in(AT) == Some(number) {
         // Nothing of this process runs after this: no destructor, no other thread.
         let _ = nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGKILL);
         loop {
             std::thread::park();
         }
     }
+}
+
+#[cfg(feature = "fault-points")]
+pub(crate) fn step(done: &str) -> std::io::Result<()> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+
+    point(done);
+    let number = PASSED.fetch_add(1, Ordering::Relaxed);
+    note("KDEV_FAULT_STEPS", done);
+    match number_in("KDEV_FAULT_FAIL") {
+        Some(at) if at == number => Err(std::io::Error::other(format!("a test had this fail: {done}"))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(feature = "fault-points")]
+fn note(variable: &str, done: &str) {
+    if let Some(log) = std::env::var_os(variable) {
+        let line = format!("{done}\n");
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(log);
+        std::io::Write::write_all(&mut file.expect("the test gave a writable file"), line.as_bytes())
+            .expect("the test gave a writable file");
+    }
+}
+
+#[cfg(feature = "fault-points")]
+fn number_in(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 #[cfg(feature = "fault-points")]

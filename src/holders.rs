@@ -1,6 +1,7 @@
 //! Who keeps a block device from being removed, told for people.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,48 @@ pub(crate) fn holders(device: &Path) -> Vec<String> {
         }
     }
     found
+}
+
+/// A process that has a device open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Opener {
+    /// The device, as the process has it.
+    pub(crate) device: PathBuf,
+    pid: u32,
+    name: String,
+}
+
+impl Opener {
+    /// Lists the other processes that have one of these devices open.
+    pub(crate) fn of(devices: &BTreeSet<u64>) -> Vec<Self> {
+        let others = pids().filter(|&pid| pid != std::process::id());
+        let opened = others.filter_map(|pid| {
+            let device = opened_by(pid, devices)?;
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let name = name.trim().to_owned();
+            Some(Self { device, pid, name })
+        });
+        opened.collect()
+    }
+
+    /// Tells whether the process still has one of these devices open.
+    pub(crate) fn is_still_there(&self, devices: &BTreeSet<u64>) -> bool {
+        opened_by(self.pid, devices).is_some()
+    }
+}
+
+impl fmt::Display for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.name, self.pid)
+    }
+}
+
+fn opened_by(pid: u32, devices: &BTreeSet<u64>) -> Option<PathBuf> {
+    links_of(pid).into_iter().find(|link| {
+        // What does not lie in /dev is not asked: it may be on a disk that does not answer.
+        let number = link.starts_with("/dev").then(|| block_device(link)).flatten();
+        number.is_some_and(|number| devices.contains(&number))
+    })
 }
 
 /// A file can be removed whoever has it open. Only what the kernel has made of it counts: loop devices, and

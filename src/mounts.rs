@@ -12,7 +12,7 @@ use std::thread;
 
 use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::stat::{major, minor};
+use nix::sys::stat::{major, makedev, minor};
 use nix::unistd::{chroot, fchdir};
 
 /// A mount, as a process that sees it has it.
@@ -34,6 +34,14 @@ impl Mount {
     pub(crate) fn is_of(&self, devices: &BTreeSet<u64>) -> bool {
         devices.iter().any(|&device| self.number == text_of(device))
             || (self.number.starts_with("0:") && self.sources().any(|source| devices.contains(&source)))
+    }
+
+    fn devices(&self) -> Vec<u64> {
+        let number = self.number.split_once(':').and_then(|(major, minor)| {
+            let major: u64 = major.parse().ok().filter(|&major| major != 0)?;
+            Some(makedev(major, minor.parse().ok()?))
+        });
+        number.map_or_else(|| self.sources().collect(), |number| vec![number])
     }
 
     fn sources(&self) -> impl Iterator<Item = u64> {
@@ -155,7 +163,7 @@ fn parse(mountinfo: &[u8], seen_by: u32) -> Vec<Mount> {
 }
 
 /// Blanks and backslashes in paths are written as a backslash and three octal digits.
-fn unescaped(field: &[u8]) -> PathBuf {
+pub(crate) fn unescaped(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let [first, after @ ..] = rest {
@@ -169,6 +177,19 @@ fn unescaped(field: &[u8]) -> PathBuf {
         rest = if octal.is_some() { &rest[4..] } else { after };
     }
     OsString::from_vec(bytes).into()
+}
+
+/// Lists the devices that the file system at this path is on, as this process and the first one see it.
+pub(crate) fn numbers_at(point: &Path) -> BTreeSet<u64> {
+    let mut numbers = BTreeSet::new();
+    for pid in [std::process::id(), 1] {
+        let text = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        // The last one hides those before it.
+        if let Some(mount) = parse(&text, pid).into_iter().rfind(|mount| mount.point == point) {
+            numbers.extend(mount.devices());
+        }
+    }
+    numbers
 }
 
 /// Unmounts it, unless somebody uses it: never by force, and never lazily.
@@ -211,7 +232,7 @@ mod tests {
         assert_eq!(mounts[0].point, Path::new("/mnt/a b"));
         assert_eq!(mounts[1].point, Path::new("/mnt/a b/sub"));
         assert_eq!(mounts[2].source, Path::new("/dev/mapper/y"));
-        let device = nix::sys::stat::makedev(254, 3);
+        let device = makedev(254, 3);
         let of_it: Vec<u64> = mounts
             .iter()
             .filter(|mount| mount.is_of(&BTreeSet::from([device])))

@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::lock::FileLock;
+use crate::loops;
 use crate::state::{remove_unfinished, write_by_rename};
 use crate::state_dir::StateDir;
 use crate::trust;
@@ -39,6 +41,25 @@ pub(crate) struct LvmEntry {
     pub(crate) thin_provisioning: bool,
     #[serde(flatten)]
     pub(crate) others: Map<String, Value>,
+}
+
+impl PoolEntry {
+    /// Returns the file that the pool is on; `None` if it is on a device. Setup takes no file below `/dev`.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        let path = Path::new(&self.device);
+        (path.is_absolute() && !path.starts_with("/dev")).then_some(path)
+    }
+
+    /// Says why the VG is not there, if it is because the pool's file is not attached.
+    pub(crate) fn why_missing(&self, err: Error) -> Error {
+        match (self.file(), &err) {
+            (Some(file), Error::Missing { .. }) if loops::over_file(file).is_empty() => Error::NotStarted {
+                pool: self.pool_name.clone(),
+                file: file.to_owned(),
+            },
+            _ => err,
+        }
+    }
 }
 
 fn default_prefix() -> String {
@@ -90,7 +111,7 @@ impl Locked {
         let path = dir.pools_lock();
         let lock = FileLock::wait(&path).map_err(|err| trust::error("lock", path, err))?;
         writable(dir)?;
-        for file in [dir.pools_file(), dir.intent_file()] {
+        for file in [dir.pools_file(), dir.intent_file(), dir.saved_file()] {
             remove_unfinished(dir.root(), &file).map_err(|err| Error::io("tidy", dir.root(), err))?;
         }
         Ok(Self {

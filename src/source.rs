@@ -23,7 +23,7 @@ pub(crate) struct Source {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Lvm { vg_name: String, lv_prefix: String },
+    Lvm(PoolEntry),
     Loop { dir: LoopDir, chosen: Chosen },
     Image(ImageDir),
 }
@@ -64,13 +64,9 @@ impl Source {
     }
 
     pub(crate) fn of_entry(entry: PoolEntry, state: State) -> Self {
-        let kind = Kind::Lvm {
-            vg_name: entry.lvm_config.vg_name,
-            lv_prefix: entry.lvm_config.lv_prefix,
-        };
         Self {
-            name: entry.pool_name,
-            kind,
+            name: entry.pool_name.clone(),
+            kind: Kind::Lvm(entry),
             state,
         }
     }
@@ -87,23 +83,32 @@ impl Source {
     /// Returns the VG's name; `None` of what has no bound.
     pub(crate) fn vg_name(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Lvm { vg_name, .. } => Some(vg_name),
+            Kind::Lvm(entry) => Some(&entry.lvm_config.vg_name),
             Kind::Loop { .. } | Kind::Image(_) => None,
         }
     }
 
     pub(crate) fn lv_prefix(&self) -> &str {
         match &self.kind {
-            Kind::Lvm { lv_prefix, .. } => lv_prefix,
+            Kind::Lvm(entry) => &entry.lvm_config.lv_prefix,
             Kind::Loop { .. } | Kind::Image(_) => DEFAULT_PREFIX,
+        }
+    }
+
+    /// Says what helps if a VG is missing that is on a file.
+    pub(crate) fn why_missing(&self, err: Error) -> Error {
+        match &self.kind {
+            Kind::Lvm(entry) => entry.why_missing(err),
+            Kind::Loop { .. } | Kind::Image(_) => err,
         }
     }
 
     /// Makes sure that volumes can be made here, before anything is written down.
     pub(crate) fn open(&self) -> Result<Opened> {
         match &self.kind {
-            Kind::Lvm { vg_name, .. } => {
-                let (group, room) = Group::open(vg_name)?;
+            Kind::Lvm(entry) => {
+                let opened = Group::open(&entry.lvm_config.vg_name);
+                let (group, room) = opened.map_err(|err| entry.why_missing(err))?;
                 Ok(Opened {
                     backend: Backend::Lvm(group),
                     unit: room.extent,

@@ -44,12 +44,18 @@ pub(crate) fn stacked_on(device: u64) -> Vec<Stacked> {
 
 /// Returns the path under which the kernel swaps to a device; `None` if it does not.
 pub(crate) fn swap_on(device: u64) -> Option<PathBuf> {
+    swaps().find(|path| block_device(path) == Some(device))
+}
+
+/// Lists what the kernel swaps to, devices and files.
+pub(crate) fn swaps() -> impl Iterator<Item = PathBuf> {
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
-    swaps
+    let paths: Vec<PathBuf> = swaps
         .lines()
         .skip(1)
         .filter_map(|line| Some(PathBuf::from(line.split_ascii_whitespace().next()?)))
-        .find(|path| block_device(path) == Some(device))
+        .collect();
+    paths.into_iter()
 }
 
 fn sysfs(device: u64) -> PathBuf {

@@ -84,6 +84,11 @@ impl StateDir {
         self.root.join("device-pool.intent")
     }
 
+    /// What a disk held that is about to become a pool; see `intent_file`.
+    pub(crate) fn saved_file(&self) -> PathBuf {
+        self.root.join("device-pool.saved")
+    }
+
     /// The records.
     pub(crate) fn records_file(&self) -> PathBuf {
         self.root.join("lv-state.json")

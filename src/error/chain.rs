@@ -12,7 +12,7 @@ impl Error {
         }
     }
 
-    /// Writes the error and its causes on one line.
+    /// Writes the error and its causes as one sentence; a list in it has a line for each of its items.
     ///
     /// The text of an error does not repeat its [source](std::error::Error::source), so `{err}` alone says less.
     ///

@@ -180,7 +180,7 @@ pub enum Error {
     },
 
     /// A device that may not be written to.
-    #[error("`{}` was refused and not written to: {}", device.display(), findings.join("; "))]
+    #[error("`{}` was refused and not written to:{}", device.display(), listed(findings))]
     Refused {
         /// The device.
         device: PathBuf,
@@ -189,12 +189,30 @@ pub enum Error {
     },
 
     /// A pool that may not be taken down.
-    #[error("pool `{pool}` is in use and was left as it is: {}", volumes.join("; "))]
+    #[error("pool `{pool}` is in use and was left as it is:{}", listed(volumes))]
     PoolInUse {
         /// The pool's name.
         pool: String,
         /// What is in it, each with its remedy.
         volumes: Vec<String>,
+    },
+
+    /// A pool on a file that is not attached, as after a boot.
+    #[error("pool `{pool}` is not started: its file `{}` is not attached to a loop device (`kdev pool start --pool={pool}`)", file.display())]
+    NotStarted {
+        /// The pool's name.
+        pool: String,
+        /// Its file.
+        file: PathBuf,
+    },
+
+    /// Another change of a pool was interrupted, and is not finished yet: its disk may not be here.
+    #[error(
+        "a setup or teardown was interrupted, as `{}` says, and is to be finished first (`kdev pool cleanup` does; if it waits for a disk that is lost, remove that file)", file.display()
+    )]
+    Unfinished {
+        /// What was begun.
+        file: PathBuf,
     },
 
     /// A VG or LV that should be there.
@@ -417,6 +435,11 @@ fn of_which(staying: &[String]) -> String {
         [] => String::new(),
         _ => format!(", of which stays {}", staying.join(", ")),
     }
+}
+
+/// One a line, for people who have to do something about each.
+fn listed(items: &[String]) -> String {
+    items.iter().map(|item| format!("\n  - {item}")).collect()
 }
 
 fn installing(program: &str, package: Option<&str>) -> String {

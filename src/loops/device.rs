@@ -1,6 +1,7 @@
 use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use nix::errno::Errno;
 
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::loops::attached::{OverFile, over_file};
 use crate::loops::ioctl::{self, LO_FLAGS_AUTOCLEAR, LO_FLAGS_DIRECT_IO};
 
 /// The directory whose file system holds the files behind loop devices.
@@ -63,9 +65,45 @@ impl LoopDir {
         backing
             .set_len(size.get())
             .map_err(|err| Error::io("make a sparse file of the volume's size in", &self.path, err))?;
-        attach(&backing, name).map_err(|source| Error::NoLoop { source })
+        attach(&backing, name, LO_FLAGS_AUTOCLEAR).map_err(|source| Error::NoLoop { source })
     }
 }
+
+/// Attaches a file to a loop device that stays when nobody has it open, known by `name` to the kernel.
+pub(crate) fn attach_file(file: &File, name: &str) -> Result<PathBuf> {
+    let attached = attach(file, name, 0).map_err(|source| Error::NoLoop { source })?;
+    Ok(attached.path)
+}
+
+/// Detaches all loop devices from a file; `false` if somebody holds one.
+pub(crate) fn detach_file(file: &Path) -> Result<bool> {
+    let inode = match std::fs::metadata(file) {
+        Ok(meta) => (meta.dev(), meta.ino()),
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(true),
+        Err(err) => return Err(Error::io("look at", file, err)),
+    };
+    for pause in PAUSES {
+        thread::sleep(Duration::from_millis(pause));
+        let over = over_file(file);
+        if over.is_empty() {
+            return Ok(true);
+        }
+        for OverFile { path, .. } in over {
+            let failed = |err| Error::io("detach", &path, err);
+            let device = open(&path).map_err(failed)?;
+            // It may be over another file by now.
+            let info = ioctl::status(&device).map_err(failed)?;
+            if info.is_some_and(|info| info.is_over_file(inode)) {
+                ioctl::clear(&device).map_err(failed)?;
+                fault::point("loop device detached");
+            }
+        }
+    }
+    Ok(over_file(file).is_empty())
+}
+
+/// How long, in milliseconds, is waited between attempts to detach what somebody merely looks at.
+const PAUSES: [u64; 7] = [0, 1, 5, 20, 100, 300, 600];
 
 impl LoopDevice {
     pub(crate) fn path(&self) -> &Path {
@@ -120,7 +158,7 @@ fn open_attached(path: &Path, name: &str) -> Result<Option<File>> {
 /// Returns whether it is gone now: the kernel detaches a device that is mounted or open elsewhere
 /// only when that ends. What merely looks at it, as udev does, is waited for.
 pub(crate) fn detach(path: &Path, name: &str) -> Result<bool> {
-    for pause in [0, 1, 5, 20, 100, 300, 600] {
+    for pause in PAUSES {
         thread::sleep(Duration::from_millis(pause));
         match open_attached(path, name)? {
             Some(device) => {
@@ -133,7 +171,7 @@ pub(crate) fn detach(path: &Path, name: &str) -> Result<bool> {
     Ok(!is_attached(path, name)?)
 }
 
-fn attach(backing: &File, name: &str) -> io::Result<LoopDevice> {
+fn attach(backing: &File, name: &str, flags: u32) -> io::Result<LoopDevice> {
     let control = open(Path::new("/dev/loop-control"))?;
     let mut last = Errno::EBUSY.into();
     for attempt in 0..ATTEMPTS {
@@ -141,7 +179,7 @@ fn attach(backing: &File, name: &str) -> io::Result<LoopDevice> {
         thread::sleep(Duration::from_millis(attempt.saturating_sub(AT_ONCE)));
         let path = PathBuf::from(format!("/dev/loop{}", ioctl::get_free(&control)?));
         let device = open(&path)?;
-        match configure(&device, backing, name) {
+        match configure(&device, backing, name, flags) {
             Ok(()) => {
                 fault::point("loop device attached");
                 return Ok(LoopDevice { path, device });
@@ -154,10 +192,10 @@ fn attach(backing: &File, name: &str) -> io::Result<LoopDevice> {
 }
 
 /// With direct I/O where the file system has it, so that data is not cached twice.
-fn configure(device: &File, backing: &File, name: &str) -> io::Result<()> {
-    match ioctl::configure(device, backing, name, LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO) {
+fn configure(device: &File, backing: &File, name: &str, flags: u32) -> io::Result<()> {
+    match ioctl::configure(device, backing, name, flags | LO_FLAGS_DIRECT_IO) {
         Err(err) if err.raw_os_error() == Some(Errno::EINVAL as i32) => {
-            ioctl::configure(device, backing, name, LO_FLAGS_AUTOCLEAR)
+            ioctl::configure(device, backing, name, flags)
         }
         done => done,
     }

@@ -7,7 +7,7 @@ mod report;
 
 pub(crate) use group::{Group, Listing, Lv, NewLv, Room};
 pub(crate) use mapped::{Mapped, MappedName, unmap};
-pub(crate) use physical::{make_group, physical_by_uuid, physicals_of, unmake_group};
+pub(crate) use physical::{Physical, make_group, physical_at, physical_by_uuid, physicals_of, unmake_group};
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};

@@ -5,6 +5,7 @@ use crate::clean::Clean;
 use crate::error::Result;
 use crate::lvm::report::{self, PV_FIELDS, READABLE};
 use crate::lvm::{POOL_TAG, reading, writing};
+use crate::mounts::block_device;
 
 /// Metadata for about 20 000 volumes; the default holds some 1300, and it cannot grow later.
 const METADATA_SIZE: &str = "16m";
@@ -57,6 +58,15 @@ pub(crate) fn physicals_of(vg_name: &str) -> Result<Vec<Physical>> {
 /// Finds a PV by its UUID.
 pub(crate) fn physical_by_uuid(uuid: &str) -> Result<Option<Physical>> {
     Ok(select(&format!("pv_uuid=\"{uuid}\""))?.into_iter().next())
+}
+
+/// Finds the PV on a device, by whichever of its names LVM knows it.
+pub(crate) fn physical_at(device: &Path) -> Result<Option<Physical>> {
+    let number = block_device(device);
+    // A selection of all.
+    let all = select("pv_uuid!=\"\"")?;
+    let is_it = |physical: &Physical| number.is_some() && block_device(&physical.device) == number;
+    Ok(all.into_iter().find(is_it))
 }
 
 fn select(which: &str) -> Result<Vec<Physical>> {

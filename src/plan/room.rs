@@ -85,7 +85,7 @@ impl Room {
         };
         let Outlook {
             free_in_time, unit, ..
-        } = outlook(source.state(), vg_name)?;
+        } = outlook(source.state(), vg_name).map_err(|err| source.why_missing(err))?;
         Ok(Some(Self {
             pool: Some(source.name().to_owned()),
             size: free_in_time,

@@ -1,7 +1,13 @@
 //! Setting pools up, looking at them, cleaning them, taking them down: what the command `kdev pool` does.
 
+mod finish;
 mod intent;
+mod new;
+mod on_device;
+mod on_file;
+mod progress;
 mod setup;
+mod start;
 mod status;
 mod teardown;
 
@@ -9,8 +15,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::clean::Clean;
-pub use setup::NewPool;
+pub use new::{Medium, NewPool};
+pub use progress::Progress;
+pub use setup::Preview;
+pub use start::Started;
 pub use status::{PoolStatus, VolumeStatus, WaiterStatus};
+pub use teardown::Teardown;
 
 use crate::backend::Leftover;
 use crate::error::Result;
@@ -53,7 +63,7 @@ pub struct Pools {
 pub struct PoolSummary {
     /// The pool's name.
     pub name: String,
-    /// The device that it was made of, as it was named then.
+    /// The device that it was made of, by the name that stays the same over boots if it has one; or the file.
     pub device: PathBuf,
     /// The VG's name.
     pub vg_name: String,
@@ -107,23 +117,6 @@ pub struct Cleaned {
     pub stuck: Vec<StuckVolume>,
     /// What else could not be done, such as looking at a VG, each as a sentence.
     pub failures: Vec<String>,
-}
-
-/// How far a cleanup is.
-///
-/// ```no_run
-/// # use kdev_volumes::pools::{Kept, Pools, Progress};
-/// let tell = |progress: Progress| eprintln!("{} of {} volumes", progress.done, progress.all);
-/// Pools::from_env()?.cleanup_with(None, &Kept::Stay, tell)?;
-/// # Ok::<(), kdev_volumes::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// The volumes that have been dealt with: removed, or found to be in use.
-    pub done: usize,
-    /// The volumes that there are to remove.
-    pub all: usize,
 }
 
 /// A volume that could not be removed.
@@ -201,7 +194,7 @@ impl Pools {
     ///
     /// [`Error::NoPool`](crate::Error::NoPool), or if the files of state cannot be read or written.
     pub fn cleanup(&self, pool: Option<&str>, kept: &Kept) -> Result<Cleaned> {
-        self.cleanup_with(pool, kept, |_| {})
+        self.cleanup_with(pool, kept, &mut |_| {})
     }
 
     /// Does what [`cleanup`](Self::cleanup) does, and tells how far it is, each time that the volumes of one
@@ -210,7 +203,7 @@ impl Pools {
     /// ```no_run
     /// # use kdev_volumes::pools::{Kept, Pools};
     /// let pools = Pools::from_env()?;
-    /// pools.cleanup_with(None, &Kept::Go, |progress| eprintln!("{} of {}", progress.done, progress.all))?;
+    /// pools.cleanup_with(None, &Kept::Go, &mut |progress| eprintln!("{progress:?}"))?;
     /// # Ok::<(), kdev_volumes::Error>(())
     /// ```
     ///
@@ -221,7 +214,7 @@ impl Pools {
         &self,
         pool: Option<&str>,
         kept: &Kept,
-        mut progress: impl FnMut(Progress),
+        tell: &mut dyn FnMut(Progress),
     ) -> Result<Cleaned> {
         let wish = match kept {
             Kept::Stay => Wish::Orphans,
@@ -229,10 +222,10 @@ impl Pools {
             Kept::GoOlderThan(least) => Wish::KeptOlder(*least),
             Kept::GoNamed(names) => Wish::KeptNamed(names.clone()),
         };
-        intent::finish_interrupted(self.state.dir())?;
+        finish::finish_interrupted(self.state.dir())?;
         queue::tidy(self.state.dir())?;
-        let reaped = reap::cleanup(&self.state, pool, &wish, &mut |done, all| {
-            progress(Progress { done, all });
+        let reaped = reap::cleanup(&self.state, pool, &wish, &mut |done, of| {
+            tell(Progress::Volumes { done, of });
         })?;
         Ok(Cleaned {
             removed: reaped.removed,

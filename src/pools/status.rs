@@ -5,7 +5,7 @@ use std::time::Duration;
 use kdev_volumes_spec::Bytes;
 
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::here::Here;
 use crate::images::{self, ImageDir};
 use crate::liveness::{LeaseState, Liveness, liveness};
@@ -137,15 +137,16 @@ impl Pools {
     ///
     /// # Errors
     ///
-    /// [`Error::NoPool`](crate::Error::NoPool), or if the files of state cannot be read.
+    /// [`Error::NoPool`], or if the files of state cannot be read.
     pub fn status(&self, pool: Option<&str>) -> Result<Vec<PoolStatus>> {
         let places = places(&self.state, pool)?;
-        let survey = survey(&self.state, &places, BTreeMap::new())?;
+        let mut survey = survey(&self.state, &places, BTreeMap::new())?;
         let entries = pools_file::read(self.state.dir())?;
         let line = Line::look(self.state.dir())?;
+        let entry_of = |vg_name: &str| entries.values().find(|entry| entry.lvm_config.vg_name == vg_name);
+        let mut unseen: BTreeMap<String, Error> = survey.unseen.drain(..).collect();
         let name_of = |vg_name: &str| {
-            let configured = entries.values().find(|entry| entry.lvm_config.vg_name == vg_name);
-            configured.map_or_else(|| format!("(VG {vg_name})"), |entry| entry.pool_name.clone())
+            entry_of(vg_name).map_or_else(|| format!("(VG {vg_name})"), |entry| entry.pool_name.clone())
         };
         let mut statuses: Vec<PoolStatus> = Vec::new();
         let of_vgs = places.vgs.iter().map(|vg_name| (Kind::Lvm, vg_name.as_str()));
@@ -166,11 +167,10 @@ impl Pools {
                 name,
                 vg_name: (kind == Kind::Lvm).then(|| vg_name.to_owned()),
                 room: room.map(|room| (room.size, room.free)),
-                trouble: survey
-                    .unseen
-                    .iter()
-                    .find(|(unseen, _)| unseen == vg_name)
-                    .map(|(_, err)| err.chain()),
+                trouble: unseen.remove(vg_name).map(|err| match entry_of(vg_name) {
+                    Some(entry) => entry.why_missing(err).chain(),
+                    None => err.chain(),
+                }),
                 volumes,
                 foreign: match kind {
                     Kind::Lvm => foreign_names(&survey.foreign, vg_name),

@@ -134,11 +134,10 @@ pub(crate) fn write_by_rename(dir: &Path, file: &Path, text: &[u8]) -> std::io::
         .prefix(&new_prefix(file))
         .tempfile_in(dir)?;
     new.write_all(text)?;
-    fault::point("file written aside");
+    fault::step("file written aside")?;
     trust::give(new.as_file(), dir)?;
     new.persist(file)?;
-    fault::point("file replaced");
-    Ok(())
+    fault::step("file replaced")
 }
 
 /// What the names begin with of files that are to take this one's place.

@@ -207,8 +207,9 @@ fn stamps() {
             device.read_exact_at(&mut found, at).unwrap();
             assert!(
                 found == stamp(volume, at),
-                "{} has another's stamp at {at}",
-                volume.lv_name()
+                "{} has not its stamp at {at}, but {:?}",
+                volume.lv_name(),
+                String::from_utf8_lossy(&found[..80])
             );
         }
     }

@@ -5,11 +5,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::disk::detach;
 use crate::scene::{Say, Scene, wait_until};
 
 /// A loop device that is nobody's volume.
 struct Foreign {
     device: PathBuf,
+    file: PathBuf,
 }
 
 impl Foreign {
@@ -17,17 +19,17 @@ impl Foreign {
         let file = scene.path("somebodys-disk");
         File::create(&file).unwrap().set_len(16 << 20).unwrap();
         let mut losetup = Command::new("losetup");
-        let device = losetup.args(["--find", "--show"]).arg(file).good();
+        let device = losetup.args(["--find", "--show"]).arg(&file).good();
         Self {
             device: device.trim().into(),
+            file,
         }
     }
 }
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        // It goes with its file if it cannot be detached.
-        let _ = Command::new("losetup").arg("--detach").arg(&self.device).status();
+        detach(&self.device, &self.file);
     }
 }
 

@@ -9,7 +9,7 @@ mod lvm {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use kdev_volumes::pools::{Clean, Kept, NewPool, Pools};
+    use kdev_volumes::pools::{Clean, Kept, Medium, NewPool, Pools};
     use serde_json::Value;
     use tempfile::TempDir;
 
@@ -41,7 +41,10 @@ mod lvm {
             let new = NewPool {
                 clean: Clean::default(),
                 name: bench.pool(),
-                device: bench.disk.clone().into(),
+                medium: Medium::Device {
+                    path: bench.disk.clone().into(),
+                    wipe: None,
+                },
                 vg_name: None,
                 lv_prefix: None,
             };

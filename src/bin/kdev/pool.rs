@@ -5,6 +5,7 @@ mod cleanup;
 mod json;
 mod list;
 mod setup;
+mod start;
 mod status;
 mod teardown;
 mod timer;
@@ -18,6 +19,7 @@ use kdev_volumes::pools::Pools;
 
 use cleanup::CleanupArgs;
 use setup::SetupArgs;
+use start::StartArgs;
 use status::StatusArgs;
 use teardown::TeardownArgs;
 use timer::TimerArgs;
@@ -25,6 +27,7 @@ use timer::TimerArgs;
 #[derive(Debug, Subcommand)]
 pub(crate) enum PoolCommand {
     Setup(SetupArgs),
+    Start(StartArgs),
     /// List the pools that are set up
     List,
     Status(StatusArgs),
@@ -38,6 +41,7 @@ pub(crate) fn run(command: PoolCommand, out: &mut Vec<u8>) -> Result<ExitCode, E
     let pools = Pools::from_env()?;
     match command {
         PoolCommand::Setup(args) => setup::run(&pools, args, out),
+        PoolCommand::Start(args) => start::run(&pools, &args, out),
         PoolCommand::List => list::run(&pools, out),
         PoolCommand::Status(args) => status::run(&pools, &args, out),
         PoolCommand::Cleanup(args) => cleanup::run(&pools, &args, out),

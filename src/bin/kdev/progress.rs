@@ -7,16 +7,53 @@ use kdev_volumes::pools::Progress;
 
 use crate::look::Look;
 
-/// Fewer are done before anybody asks.
+/// Fewer volumes are removed before anybody asks.
 const WORTH_IT: usize = 6;
 
 /// How often a line is written where there is no bar.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Tells on standard error how far a cleanup is.
+/// Tells on standard error how far something is. The bar goes with this value: what was done is told on
+/// standard output.
 pub(crate) struct Teller {
     bar: Option<ProgressBar>,
     lines: Lines,
+}
+
+/// A part of a whole, and in words.
+struct Part {
+    done: u64,
+    of: u64,
+    words: String,
+    /// Whether its first and last word are told in any case.
+    takes_long: bool,
+}
+
+impl Part {
+    /// Returns `None` for what is not worth a word.
+    fn of(progress: &Progress) -> Option<Self> {
+        match progress {
+            Progress::Volumes { done, of } => (*of >= WORTH_IT).then(|| Self {
+                done: *done as u64,
+                of: *of as u64,
+                words: format!("removed {done} of {of} volumes"),
+                takes_long: false,
+            }),
+            Progress::Zeroed { done, of } => Some(Self {
+                done: done.get(),
+                of: of.get(),
+                words: format!("{done} of {of} overwritten"),
+                takes_long: true,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Part {
+    fn percent(&self) -> u128 {
+        u128::from(self.done) * 100 / u128::from(self.of.max(1))
+    }
 }
 
 impl Teller {
@@ -28,26 +65,31 @@ impl Teller {
         }
     }
 
-    pub(crate) fn tell(&mut self, Progress { done, all, .. }: Progress) {
-        if all < WORTH_IT {
-            return;
-        }
+    pub(crate) fn tell(&mut self, progress: &Progress) {
+        let Some(part) = Part::of(progress) else { return };
         match &self.bar {
             Some(bar) => {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
+                bar.set_message(part.words);
+                bar.set_length(part.of);
+                bar.set_position(part.done);
             }
             None => {
-                if let Some(line) = self.lines.line(done, all, Instant::now()) {
-                    eprintln!("{line}");
+                let is_end = part.done == 0 || part.done == part.of;
+                let is_due = match is_end {
+                    true => part.takes_long,
+                    false => self.lines.is_due(Instant::now()),
+                };
+                if is_due {
+                    eprintln!("kdev: {} ({}%)", part.words, part.percent());
                 }
             }
         }
     }
+}
 
-    /// Takes the bar away: what was done is told on standard output.
-    pub(crate) fn end(self) {
-        if let Some(bar) = self.bar {
+impl Drop for Teller {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
@@ -55,15 +97,18 @@ impl Teller {
 
 fn bar(colours: bool) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let template = match colours {
-        true => "kdev: removing volumes {bar:30.green} {pos}/{len}, {eta} left",
-        false => "kdev: removing volumes {bar:30} {pos}/{len}, {eta} left",
-    };
     // The templates are constants; without one the bar has indicatif's own style.
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    if let Ok(style) = ProgressStyle::with_template(template(colours)) {
         bar.set_style(style.progress_chars("##."));
     }
     bar
+}
+
+fn template(colours: bool) -> &'static str {
+    match colours {
+        true => "kdev: {msg} {bar:30.green} {percent:>3}%, {eta} left",
+        false => "kdev: {msg} {bar:30} {percent:>3}%, {eta} left",
+    }
 }
 
 struct Lines {
@@ -71,29 +116,52 @@ struct Lines {
 }
 
 impl Lines {
-    /// Returns a line if the last one, or the beginning, was long enough ago. What is done needs none.
-    fn line(&mut self, done: usize, all: usize, now: Instant) -> Option<String> {
-        let is_due = now.duration_since(self.told) >= EVERY && done < all;
-        is_due.then(|| {
+    /// Tells whether the last line, or the beginning, was long enough ago.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now.duration_since(self.told) >= EVERY;
+        if is_due {
             self.told = now;
-            format!("kdev: removed {done} of {all} volumes")
-        })
+        }
+        is_due
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kdev_volumes::Bytes;
+
     use super::*;
 
     #[test]
-    fn lines_come_seldom_and_none_when_all_is_done() {
+    fn lines_come_every_ten_seconds_at_most() {
         let begun = Instant::now();
         let mut lines = Lines { told: begun };
-        let mut at = |seconds, done| lines.line(done, 50, begun + Duration::from_secs(seconds));
-        assert_eq!(at(9, 4), None);
-        assert_eq!(at(11, 5).unwrap(), "kdev: removed 5 of 50 volumes");
-        assert_eq!(at(20, 9), None);
-        assert_eq!(at(21, 10).unwrap(), "kdev: removed 10 of 50 volumes");
-        assert_eq!(at(60, 50), None);
+        let due = [9, 11, 20, 21, 60].map(|seconds| lines.is_due(begun + Duration::from_secs(seconds)));
+        assert_eq!(due, [false, true, false, true, true]);
+    }
+
+    #[test]
+    fn what_is_told_has_figures() {
+        let words = |progress| Part::of(&progress).map(|part| part.words);
+        let zeroed = Progress::Zeroed {
+            done: Bytes::new(1 << 30),
+            of: Bytes::new(4 << 30),
+        };
+        assert_eq!(words(zeroed).unwrap(), "1G of 4G overwritten");
+        let volumes = Progress::Volumes { done: 5, of: 50 };
+        assert_eq!(words(volumes).unwrap(), "removed 5 of 50 volumes");
+        assert_eq!(
+            words(Progress::Volumes { done: 1, of: 5 }),
+            None,
+            "that is done soon"
+        );
+    }
+
+    #[test]
+    fn a_plain_bar_has_no_colour_and_both_templates_are_good() {
+        assert!(!template(false).contains("green") && template(true).contains("green"));
+        for colours in [true, false] {
+            assert!(ProgressStyle::with_template(template(colours)).is_ok());
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::busy::{is_mounted, mount_elsewhere_is_undone, mount_in_use_is_stuck, mount_is_undone};
+use crate::disk::detach;
 use crate::errors::a_volume_left_mounted_fails_the_test;
 use crate::filesystems::{cleanup_unmounts, passes_without_trace, stays_while_in_use, watchdog_unmounts};
 use crate::scene::{Say, Scene, wait_until};
@@ -19,19 +20,24 @@ fn over(image: &Path) -> Vec<String> {
 }
 
 /// A loop device that somebody made over an image, and that stays until somebody detaches it.
-struct Attached(PathBuf);
+struct Attached {
+    device: PathBuf,
+    image: PathBuf,
+}
 
 impl Attached {
     fn new(image: &Path) -> Self {
         let mut losetup = Command::new("losetup");
-        Self(losetup.args(["--find", "--show"]).arg(image).good().trim().into())
+        Self {
+            device: losetup.args(["--find", "--show"]).arg(image).good().trim().into(),
+            image: image.to_owned(),
+        }
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // It may be detached already.
-        let _ = Command::new("losetup").arg("--detach").arg(&self.0).output();
+        detach(&self.device, &self.image);
     }
 }
 
@@ -91,7 +97,7 @@ fn a_kept_image_over_which_somebody_has_a_loop_device_stays_and_that_is_said() {
     let attached = Attached::new(&image);
     let said = scene.kdev(&["pool", "cleanup", "--kept"]).say();
     assert_eq!(said.code, Some(1));
-    let used = format!("used by {}", attached.0.display());
+    let used = format!("used by {}", attached.device.display());
     assert!(said.err.contains(&used), "{}", said.err);
     assert_eq!(scene.image_files().len(), 2, "with its mark");
     drop(attached);

@@ -1,74 +1,12 @@
-//! Disks and pools of a test's own, for real LVM.
+//! Pools of a test's own, for real LVM.
 
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs;
 use std::ops::Deref;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub(crate) use crate::disk::{Disk, run};
 use crate::scene::{Say, Scene};
-
-/// A blank loop device over a sparse file, detached when the test ends.
-pub(crate) struct Disk {
-    pub(crate) device: PathBuf,
-    file: tempfile::NamedTempFile,
-}
-
-impl Disk {
-    pub(crate) fn new(mib: u64) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(mib << 20).unwrap();
-        let device = run("losetup", &["--find", "--show", file.path().to_str().unwrap()]);
-        Self {
-            device: device.trim().into(),
-            file,
-        }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        self.device.to_str().unwrap()
-    }
-
-    /// All that is on it.
-    pub(crate) fn content(&self) -> Vec<u8> {
-        run("blockdev", &["--flushbufs", self.name()]);
-        fs::read(&self.device).unwrap()
-    }
-
-    /// How many bytes of the file behind it take room.
-    pub(crate) fn allocated(&self) -> u64 {
-        run("blockdev", &["--flushbufs", self.name()]);
-        self.file.as_file().sync_all().unwrap();
-        self.file.as_file().metadata().unwrap().blocks() * 512
-    }
-
-    pub(crate) fn write_at(&self, at: SeekFrom, bytes: &[u8]) {
-        let mut device = File::options().write(true).open(&self.device).unwrap();
-        device.seek(at).unwrap();
-        device.write_all(bytes).unwrap();
-        device.sync_all().unwrap();
-    }
-
-    pub(crate) fn is_blank_at_both_ends(&self) -> bool {
-        let mut device = File::open(&self.device).unwrap();
-        let mut ends = vec![0; 4 << 20];
-        device.read_exact(&mut ends).unwrap();
-        let mut tail = vec![0; 1 << 20];
-        device.seek(SeekFrom::End(-(1 << 20))).unwrap();
-        device.read_exact(&mut tail).unwrap();
-        ends.extend(tail);
-        ends.iter().all(|&byte| byte == 0)
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // It goes with the machine if it cannot be detached.
-        let _ = Command::new("losetup").arg("--detach").arg(&self.device).status();
-    }
-}
 
 /// A scene with a pool on a disk of its own.
 pub(crate) struct Pool {
@@ -143,9 +81,4 @@ impl Drop for Pool {
             .args(["--force", "--force", "--yes", &self.vg])
             .output();
     }
-}
-
-/// Runs a program that must succeed, and returns its output.
-pub(crate) fn run(program: &str, args: &[impl AsRef<std::ffi::OsStr>]) -> String {
-    Command::new(program).args(args).good()
 }

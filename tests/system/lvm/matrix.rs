@@ -209,39 +209,3 @@ fn a_setup_that_dies_anywhere_is_finished_by_the_next() {
         ],
     );
 }
-
-#[test]
-fn a_teardown_that_dies_anywhere_is_finished_by_the_next() {
-    let site = Site::new();
-    let places = Matrix {
-        scene: &site.scene,
-        prepare: &|| {
-            site.setup().good();
-        },
-        command: &|| site.teardown(),
-        known: 0,
-        check: &|place| {
-            let again = site.teardown().say();
-            let is_done = again.err.contains("there is no pool");
-            assert!(
-                again.code == Some(0) || is_done,
-                "after dying at `{place}`: {}",
-                again.err
-            );
-            site.assert_blank(place);
-        },
-    }
-    .run();
-    assert_passed(
-        &places,
-        &[
-            "file replaced",
-            "begun: lvm vgremove",
-            "done: lvm vgremove",
-            "file replaced",
-            "zeroed",
-            "zeroed",
-            "intent removed",
-        ],
-    );
-}

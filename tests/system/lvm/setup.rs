@@ -1,125 +1,95 @@
 //! Making a pool of a disk: only of one that is blank and nobody's.
 
-use std::io::SeekFrom;
-
 use crate::lvm::disk::{Disk, Pool, run};
+use crate::pools::{Site, assert_findings, used_disk};
 use crate::scene::{Say, Scene};
 
-/// Tries to make a pool of the disk; it must be refused, with nothing written. Returns what was said.
-fn refused(disk: &Disk, device: &str) -> String {
-    let scene = Scene::embedded();
-    let before = disk.content();
-    let said = scene
-        .kdev(&["pool", "setup", &format!("--device={device}"), "--pool=refused"])
-        .say();
-    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{}", said.err);
-    assert!(disk.content() == before, "the disk has changed: {}", said.err);
-    assert!(
-        scene
-            .kdev(&["pool", "list"])
-            .good()
-            .starts_with("no pool is set up")
-    );
-    assert!(
-        said.err
-            .contains(&format!("`{device}` was refused and not written to")),
-        "{}",
-        said.err
-    );
-    said.err
-}
-
+/// As a system that stands on LVM: seen by the one process that is asked to make a pool of its disk.
 #[test]
-fn a_disk_with_a_file_system_is_refused() {
-    let disk = Disk::new(64);
-    run("mkfs.ext4", &["-q", "-L", "photos", disk.name()]);
-    let said = refused(&disk, disk.name());
-    assert!(
-        said.contains("ext4 signature labelled `photos`") && said.contains("wipefs --all"),
-        "{said}"
-    );
-}
-
-#[test]
-fn a_mounted_disk_is_refused() {
-    let disk = Disk::new(64);
-    run("mkfs.ext4", &["-q", disk.name()]);
-    let scene = Scene::embedded();
-    let mounted = scene.mount_point().mount(&disk.device);
-    let said = scene
-        .kdev(&["pool", "setup", &format!("--device={}", disk.name())])
-        .say();
+fn the_disk_that_the_system_stands_on_is_refused_also_through_lvm() {
+    let site = Site::new(Disk::new(96));
+    let (vg, name) = (format!("system-{}", std::process::id()), site.disk.name());
+    run("vgcreate", &[&vg, name]);
+    run("lvcreate", &["--yes", "--size", "32M", "--name", "boot", &vg]);
+    let volume = format!("/dev/{vg}/boot");
+    run("mkfs.ext4", &["-q", &volume]);
+    let setup = site.wipe();
+    let before = site.disk.content();
+    let script = format!("mount -o ro,noload {volume} /boot && exec \"$@\"");
+    let mut command = site.scene.program("unshare");
+    command.args(["--mount", "sh", "-c", &script, "sh"]);
+    let said = command.arg(setup.get_program()).args(setup.get_args()).say();
+    let is_as_before = site.disk.content() == before;
+    run("vgremove", &["--yes", "--force", &vg]);
     assert_eq!(said.code, Some(1));
-    assert!(
-        said.err
-            .contains(&format!("in use: mounted on {}", mounted.path.display())),
-        "{}",
-        said.err
+    assert_findings(
+        &said.err,
+        &[
+            "the system stands on it: /boot",
+            "it is used by /dev/dm-",
+            &format!("it is a PV of VG `{vg}`"),
+            "it holds a LVM2_member signature",
+        ],
     );
-    std::fs::write(mounted.path.join("still"), "here").unwrap();
+    assert!(is_as_before, "the disk has changed");
 }
 
+/// With real udev, which looks at the disk and its partition whenever they are written to.
 #[test]
-fn a_disk_in_use_as_swap_is_refused() {
-    let disk = Disk::new(64);
-    run("mkswap", &[disk.name()]);
-    run("swapon", &[disk.name()]);
-    let scene = Scene::embedded();
-    let said = scene
-        .kdev(&["pool", "setup", &format!("--device={}", disk.name())])
-        .say();
-    run("swapoff", &[disk.name()]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("is in use"), "{}", said.err);
-    let said = refused(&disk, disk.name());
-    assert!(said.contains("swap signature"), "{said}");
-}
-
-#[test]
-fn a_disk_with_a_partition_table_is_refused() {
-    let disk = Disk::new(64);
-    // An MBR with one Linux partition from sector 2048 on.
-    let mut entry = [0; 16];
-    entry[4] = 0x83;
-    entry[8..12].copy_from_slice(&2048_u32.to_le_bytes());
-    entry[12..16].copy_from_slice(&4096_u32.to_le_bytes());
-    disk.write_at(SeekFrom::Start(446), &entry);
-    disk.write_at(SeekFrom::Start(510), &[0x55, 0xAA]);
-    let said = refused(&disk, disk.name());
-    assert!(said.contains("a dos partition table"), "{said}");
-}
-
-#[test]
-fn a_disk_with_something_that_no_tool_knows_is_refused() {
-    for at in [SeekFrom::Start(1 << 20), SeekFrom::End(-512)] {
-        let disk = Disk::new(64);
-        disk.write_at(at, b"somebody's data");
-        let said = refused(&disk, disk.name());
+fn a_disk_that_udev_looks_at_is_wiped_and_what_it_was_again() {
+    let site = Site::new(used_disk());
+    let before = site.disk.content();
+    let partition = site.disk.partition_path(64);
+    let log = site.scene.path("steps");
+    site.wipe().env("KDEV_FAULT_STEPS", &log).good();
+    site.teardown().good();
+    site.disk.write_all(&before);
+    let steps = std::fs::read_to_string(&log).unwrap();
+    for step in ["partitions forgotten", "done: lvm vgcreate"] {
+        let number = steps.lines().position(|passed| passed.contains(step)).unwrap();
+        let said = site.wipe().env("KDEV_FAULT_FAIL", number.to_string()).say();
+        assert_eq!(said.code, Some(1), "{step}: {}", said.err);
+        assert!(site.disk.content() == before, "{step}: {}", said.err);
         assert!(
-            said.contains("it is not blank") && said.contains("blkdiscard --zeroout"),
-            "{said}"
+            std::path::Path::new(&partition).exists(),
+            "the kernel knows the partition again: {step}"
         );
+        site.assert_settled(step);
     }
 }
 
 #[test]
-fn the_pv_of_another_vg_is_refused() {
-    let disk = Disk::new(64);
-    let vg = format!("other-{}", std::process::id());
-    run("vgcreate", &[&vg, disk.name()]);
-    let said = refused(&disk, disk.name());
-    run("vgremove", &[&vg]);
-    assert!(said.contains("LVM2_member"), "{said}");
-}
-
-#[test]
-fn a_disk_that_is_too_small_is_refused() {
-    let disk = Disk::new(32);
-    let said = refused(&disk, disk.name());
-    assert!(
-        said.contains("it has 32M, and a pool needs at least 64M"),
-        "{said}"
+fn a_pool_on_a_file_gives_volumes_before_and_after_a_boot() {
+    let name = format!("file{}", std::process::id());
+    let scene = Scene::with_pool_named(&name);
+    let file = scene.path("pool.img");
+    let path = format!("--file={}", file.display());
+    let pool = format!("--pool={name}");
+    scene.kdev(&["pool", "setup", &path, "--size=128M", &pool]).good();
+    scene.child("passes").good();
+    let device = run(
+        "losetup",
+        &[
+            "--list",
+            "--noheadings",
+            "--output",
+            "NAME",
+            "--associated",
+            file.to_str().unwrap(),
+        ],
     );
+    run("losetup", &["--detach", device.trim()]);
+    let said = scene.child("passes").say();
+    assert!(
+        said.err.contains(&format!("`kdev pool start --pool={name}`")),
+        "{}",
+        said.err
+    );
+    scene.kdev(&["pool", "start"]).good();
+    scene.child("passes").good();
+    scene.kdev(&["pool", "teardown", &pool]).good();
+    assert!(!file.exists());
+    scene.assert_no_trace();
 }
 
 #[test]
@@ -252,10 +222,19 @@ fn a_pool_with_live_or_kept_volumes_is_not_taken_down() {
         said.err
     );
     assert_eq!(pool.lvs(), before);
+    // A live one stops it, and so the kept ones stay.
+    let forced = [&teardown[..], &["--force-kept"]].concat();
+    let said = pool.kdev(&forced).say();
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains("is alive") && !said.err.contains("is kept"),
+        "{}",
+        said.err
+    );
+    assert_eq!(pool.lvs(), before);
     child.kill();
     let said = pool.kdev(&teardown).say();
     assert_eq!(said.code, Some(1));
     assert!(!said.err.contains("alive"), "{}", said.err);
-    pool.kdev(&["pool", "cleanup", "--kept"]).good();
-    pool.kdev(&teardown).good();
+    pool.kdev(&forced).good();
 }

@@ -36,8 +36,10 @@ pub(super) fn run(pools: &Pools, args: &CleanupArgs, out: &mut Vec<u8>) -> Resul
         (true, None) => Kept::GoNamed(args.names.clone()),
     };
     let mut teller = Teller::new();
-    let cleaned = pools.cleanup_with(args.pool.as_deref(), &which, |progress| teller.tell(progress));
-    teller.end();
+    let cleaned = pools.cleanup_with(args.pool.as_deref(), &which, &mut |progress| {
+        teller.tell(&progress)
+    });
+    drop(teller);
     let cleaned = cleaned?;
     let missed: Vec<&String> = args.names.iter().filter(|name| !found(&cleaned, name)).collect();
     for name in &missed {

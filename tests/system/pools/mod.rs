@@ -1,0 +1,13 @@
+//! Setting pools up and taking them down. LVM makes a PV and a VG on any kernel; only LVs need
+//! device-mapper, and what has to do with them is in `lvm`.
+
+mod file;
+mod refused;
+mod site;
+mod undone;
+mod wiped;
+
+#[cfg(feature = "test-bed")]
+pub(crate) use site::{Site, assert_findings};
+#[cfg(feature = "test-bed")]
+pub(crate) use wiped::used_disk;
