@@ -33,7 +33,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// fn allocate(spec: &Spec) -> Result<Session> {
 ///     let pool = Pool::from_env()?;
 ///     match pool.allocate(spec) {
-///         Err(Error::NoSpace { pool: name, .. }) => {
+///         Err(Error::NeverFits { pool: name, .. }) => {
 ///             // Nobody will look at what was kept on this machine.
 ///             Pools::from_env()?.cleanup(Some(&name), &Kept::Go)?;
 ///             pool.allocate(spec)
