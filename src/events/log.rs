@@ -11,7 +11,7 @@ use crate::state_dir::StateDir;
 use crate::trust;
 
 /// How large the file may grow before it is set aside. With the one that was set aside before, that is
-/// room for some twenty thousand sessions.
+/// room for some ten thousand sessions.
 const LIMIT: u64 = 4 << 20;
 
 /// Adds lines, with one write.

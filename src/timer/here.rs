@@ -23,20 +23,13 @@ impl Timer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoPool`] if there is no such pool, [`Error::NotRoot`] if cleaning it needs root, [`Error::Io`] if
-    /// a path could not be written into a unit.
+    /// [`Error::NotRoot`] if cleaning that pool needs root, [`Error::Io`] if a path could not be written into a unit.
     pub fn from_env(every: Every, pool: Option<String>) -> Result<Self> {
         let dir = StateDir::from_env()?;
         let rights = match nix::unistd::geteuid().is_root() {
             true => Rights::Root,
             false => Rights::User,
         };
-        if let Some(name) = pool.as_deref().filter(|name| ![EMBEDDED, IMAGES].contains(name)) {
-            let known = pools_file::read(&dir)?;
-            if !known.contains_key(name) {
-                return Err(no_pool(name, &dir, known.keys()));
-            }
-        }
         let pool = match (rights, pool) {
             (Rights::User, None) => Some(IMAGES.to_owned()),
             (Rights::User, Some(name)) if name != IMAGES => {
@@ -55,6 +48,35 @@ impl Timer {
             env: passed_on(&dir)?,
             rights,
         })
+    }
+
+    /// Makes sure that its pool is there. What is to be removed may be of one that is not.
+    ///
+    /// ```no_run
+    /// # use kdev_volumes::timer::{Every, Timer};
+    /// let timer = Timer::from_env(Every::default(), Some("nvme".into()))?;
+    /// timer.check_pool()?;
+    /// timer.install(&timer.directory()?)?;
+    /// # Ok::<(), kdev_volumes::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPool`] if it is not, or if the file of pools cannot be read.
+    pub fn check_pool(&self) -> Result<()> {
+        let Some(name) = self
+            .pool
+            .as_deref()
+            .filter(|name| ![EMBEDDED, IMAGES].contains(name))
+        else {
+            return Ok(());
+        };
+        let dir = StateDir::from_env()?;
+        let known = pools_file::read(&dir)?;
+        match known.contains_key(name) {
+            true => Ok(()),
+            false => Err(no_pool(name, &dir, known.keys())),
+        }
     }
 }
 

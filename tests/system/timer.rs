@@ -199,6 +199,15 @@ fn a_timer_of_no_kind_of_no_measure_or_of_no_pool_is_refused() {
         let said = scene.kdev(&[&["pool", "timer"], args].concat()).say();
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{args:?}");
     }
+    // The pool of a timer that is to be removed may be gone before it.
+    let dir = format!("--dir={}", scene.path("units").display());
+    let remove = ["pool", "timer", "--remove", "--pool=nowhere", &dir];
+    assert!(
+        scene
+            .kdev(&remove)
+            .good()
+            .contains("there is no `kdev-cleanup-nowhere`")
+    );
     let said = scene.kdev(&["pool", "timer", "--print", "--pool=nowhere"]).say();
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("there is no pool `nowhere`"), "{}", said.err);

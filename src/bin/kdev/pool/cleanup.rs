@@ -37,7 +37,7 @@ pub(super) fn run(pools: &Pools, args: &CleanupArgs, out: &mut Vec<u8>) -> Resul
     };
     let mut teller = Teller::new();
     let cleaned = pools.cleanup_with(args.pool.as_deref(), &which, &mut |progress| {
-        teller.tell(&progress)
+        teller.tell(&progress);
     });
     drop(teller);
     let cleaned = cleaned?;

@@ -45,6 +45,9 @@ fn every(text: &str) -> Result<Every, String> {
 
 pub(super) fn run(args: TimerArgs, out: &mut Vec<u8>) -> Result<ExitCode, Error> {
     let timer = Timer::from_env(args.every, args.pool)?;
+    if !args.remove {
+        timer.check_pool()?;
+    }
     let directory = match args.dir {
         Some(directory) => directory,
         None => timer.directory()?,
