@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use kdev_volumes_spec::DEVICE_VARIABLES;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -28,6 +29,7 @@ pub(crate) struct Invocation {
     program: PathBuf,
     args: Vec<OsString>,
     lock: Option<File>,
+    device: Option<File>,
     changes: bool,
     /// `None`: however long it takes.
     patience: Option<Duration>,
@@ -128,6 +130,7 @@ impl Invocation {
                 program,
                 args: Vec::new(),
                 lock: None,
+                device: None,
                 changes: false,
                 patience: Some(PATIENCE),
             }),
@@ -184,6 +187,15 @@ impl Invocation {
         self
     }
 
+    /// Lets the program have a loop device open from its first moment on, should we die meanwhile.
+    ///
+    /// A loop device lives by who has it open. If that were only we, another session's could be under its number
+    /// by the time that the program opens it by its path, and be formatted, or mounted.
+    pub(crate) fn keeping(mut self, device: Option<File>) -> Self {
+        self.device = device;
+        self
+    }
+
     /// Runs the program to its end, whatever its exit status.
     ///
     /// It has no input to be asked on, an environment of its own, and a process group of its own, so
@@ -197,7 +209,8 @@ impl Invocation {
             None => Stdio::null(),
         };
         self.fault_step("about to run").map_err(failed)?;
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.args)
             .env_clear()
             .env("PATH", SEARCHED)
@@ -208,9 +221,19 @@ impl Invocation {
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+            .process_group(0);
+        if let Some(device) = &self.device {
+            let device = device.try_clone().map_err(failed)?;
+            // SAFETY: fcntl(2) is safe between fork and exec; the descriptor is open as long as the closure is,
+            // and it is the child's own copy whose flag is changed.
+            unsafe {
+                command.pre_exec(move || {
+                    fcntl(&device, FcntlArg::F_SETFD(FdFlag::empty()))?;
+                    Ok(())
+                });
+            }
+        }
+        let mut child = command.spawn().map_err(failed)?;
         self.fault_point("begun");
         let (stdout, stderr) = drain(&mut child, &self.as_typed(), self.patience).map_err(failed)?;
         let status = child.wait().map_err(failed)?;
@@ -365,6 +388,23 @@ mod tests {
         let mut lines = text.lines().map(str::trim);
         assert_eq!(lines.next(), lines.next());
         assert_eq!(lines.next(), Some("0"));
+    }
+
+    #[test]
+    fn a_program_has_the_device_open_that_it_is_to_keep_and_no_other_file_of_ours() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let opened = || {
+            let device = file.reopen().unwrap();
+            let script = "ls -l /proc/self/fd";
+            (shell(script), device)
+        };
+        let path = file.path().to_str().unwrap();
+        let (without, _device) = opened();
+        let said = String::from_utf8(without.run().unwrap().stdout).unwrap();
+        assert!(!said.contains(path), "{said}");
+        let (with, device) = opened();
+        let said = String::from_utf8(with.keeping(Some(device)).run().unwrap().stdout).unwrap();
+        assert!(said.contains(path), "{said}");
     }
 
     #[test]

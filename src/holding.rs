@@ -83,6 +83,14 @@ impl Holding {
         self.lock().claim.lease.as_ref().map(Lease::shared).transpose()
     }
 
+    /// Lends a volume's loop device, if it lives by one, to a program that works on it.
+    pub(crate) fn shared_device(&self, lv_name: &str) -> Result<Option<File>> {
+        let inner = self.lock();
+        let held = inner.held.iter().find(|held| held.volume.lv_name == lv_name);
+        let device = held.and_then(|held| held.device.as_ref());
+        device.map(LoopDevice::shared).transpose()
+    }
+
     /// Gives back, or keeps, whatever is still held when a test has ended.
     pub(crate) fn finish(&self, failed: bool) -> Result<()> {
         self.finish_those(|_| true, failed)

@@ -6,6 +6,7 @@ use crate::backend::Made;
 use crate::command::Invocation;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
+use crate::loops::LoopDevice;
 
 /// How a volume's filesystem is made. Its program was found.
 pub(crate) struct Mkfs<'spec> {
@@ -32,9 +33,16 @@ impl<'spec> Mkfs<'spec> {
     }
 
     /// Makes the filesystem. Should we die meanwhile, the session is not dead before mkfs is done: it
-    /// holds the lease too, so that nobody removes a volume on which it is at work.
+    /// holds the lease too, so that nobody removes a volume on which it is at work; and a loop device, so that
+    /// none of another session can be in its place.
     pub(crate) fn run(self, made: &Made, lease: &Lease) -> Result<()> {
-        let program = self.program.arg(&made.path).holding(lease.shared()?).changing();
+        let device = made.device.as_ref().map(LoopDevice::shared).transpose()?;
+        let program = self
+            .program
+            .arg(&made.path)
+            .holding(lease.shared()?)
+            .keeping(device)
+            .changing();
         let failed = |err| Error::Mkfs {
             fs_type: self.fs_type.to_owned(),
             volume: self.volume.name().to_owned(),

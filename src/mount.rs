@@ -65,7 +65,9 @@ impl Mount {
         if !options.is_empty() {
             program = program.args(["-o", options]);
         }
-        // Should we die meanwhile, nobody looks for mounts before it is done.
+        // Should we die meanwhile, nobody looks for mounts before it is done, nor has another session's device
+        // taken the place of a loop device.
+        program = program.keeping(holding.shared_device(&volume.lv_name)?);
         if let Some(lease) = holding.shared_lease()? {
             program = program.holding(lease);
         }

@@ -110,6 +110,12 @@ impl LoopDevice {
         &self.path
     }
 
+    /// Lends the device to a program that works on it: it stays attached while that runs, also if we die.
+    pub(crate) fn shared(&self) -> Result<File> {
+        let shared = self.device.try_clone();
+        shared.map_err(|err| Error::io("share the loop device", &self.path, err))
+    }
+
     /// Tells the kernel to leave the device attached when nobody has it open any more.
     pub(crate) fn outlive_us(&self) -> Result<()> {
         let failed = |err| Error::io("keep the loop device", &self.path, err);
