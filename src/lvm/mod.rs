@@ -7,7 +7,9 @@ mod report;
 
 pub(crate) use group::{Group, Listing, Lv, NewLv, Room};
 pub(crate) use mapped::{Mapped, MappedName, unmap};
-pub(crate) use physical::{Physical, make_group, physical_at, physical_by_uuid, physicals_of, unmake_group};
+pub(crate) use physical::{
+    Physical, announce, make_group, physical_at, physical_by_uuid, physicals_of, unmake_group,
+};
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};
@@ -21,6 +23,11 @@ const KEPT_TAG: &str = "kdev.kept";
 /// Archives of each metadata change would outnumber everything else in `/etc/lvm`, and cost two
 /// fsyncs each; these volumes are not worth restoring.
 const NO_ARCHIVE: &str = "backup{backup=0 archive=0}";
+
+/// LVM remembers in `/run/lvm/hints` on which devices PVs are (lvm.conf(5), `devices/hints`), and looks nowhere
+/// else as long as there are devices of the same names. A loop device that has another file now is of the
+/// same name; udev tells LVM so, a moment later, and in a container nobody does.
+const NO_HINTS: &str = "devices{hints=\"none\"}";
 
 /// Begins a command of LVM's that reads.
 fn reading(verb: &str) -> Result<Invocation> {

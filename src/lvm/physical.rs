@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use crate::clean::Clean;
 use crate::error::Result;
 use crate::lvm::report::{self, PV_FIELDS, READABLE};
-use crate::lvm::{POOL_TAG, reading, writing};
+use crate::lvm::{NO_HINTS, POOL_TAG, reading, writing};
 use crate::mounts::block_device;
 
 /// Metadata for about 20 000 volumes; the default holds some 1300, and it cannot grow later.
@@ -69,8 +69,16 @@ pub(crate) fn physical_at(device: &Path) -> Result<Option<Physical>> {
     Ok(all.into_iter().find(is_it))
 }
 
+/// Tells LVM that a device is there that may be a PV, as udev does a moment later, where there is one.
+pub(crate) fn announce(device: &Path) -> Result<()> {
+    // Of a device that is none there is nothing to be known, and that is no error here.
+    reading("pvscan")?.arg("--cache").arg(device).finish()?;
+    Ok(())
+}
+
 fn select(which: &str) -> Result<Vec<Physical>> {
     let done = reading("pvs")?
+        .args(["--config", NO_HINTS])
         .args(READABLE)
         .args(["-o", PV_FIELDS, "--select", which])
         .run()?;

@@ -158,6 +158,8 @@ fn is_private(found: &Metadata) -> bool {
 /// To be called under the pools' lock: twice attached, it would be two PVs of one UUID.
 pub(super) fn attach(path: &Path, pool: &str) -> Result<PathBuf> {
     if let Some(over) = loops::over_file(path).into_iter().next() {
+        // Whoever has attached it may have died before LVM was told.
+        lvm::announce(&over.path)?;
         return Ok(over.path);
     }
     if !nix::unistd::geteuid().is_root() {
@@ -166,10 +168,9 @@ pub(super) fn attach(path: &Path, pool: &str) -> Result<PathBuf> {
         });
     }
     let device = loops::attach_file(&open(path)?, &format!("kdev pool {pool}"))?;
-    match fault::step("pool's file attached") {
-        Ok(()) => Ok(device),
-        Err(err) => Err(Error::io("attach", path, err)),
-    }
+    fault::step("pool's file attached").map_err(|err| Error::io("attach", path, err))?;
+    lvm::announce(&device)?;
+    Ok(device)
 }
 
 /// Tells whether a file is what an interrupted setup has left: of that size, with nothing in it or our PV.

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::disk::run;
+use crate::disk::{Disk, run};
 use crate::matrix::{Matrix, assert_passed};
 use crate::scene::{Say, Scene};
 
@@ -124,6 +124,28 @@ fn a_pool_on_a_file_is_private_sparse_and_comes_back_after_a_boot() {
     let said = site.kdev("teardown").good();
     assert!(said.contains("is removed"), "{said}");
     site.assert_gone("after a teardown");
+}
+
+/// LVM looks only where it has seen PVs, as long as all devices have the names that they had.
+#[test]
+fn a_pool_whose_file_takes_the_place_of_another_device_is_found() {
+    let (site, other) = (Site::new("h"), Site::new("o"));
+    other.setup().good();
+    site.setup().good();
+    site.detach();
+    let blank = Disk::new(64);
+    run("pvs", &[] as &[&str]);
+    drop(blank);
+    site.kdev("start").good();
+    let status = site.kdev("status").good();
+    assert!(
+        status.contains("free") && !status.contains("cannot be looked at"),
+        "{status}"
+    );
+    for site in [site, other] {
+        site.kdev("teardown").good();
+        site.assert_gone("after a teardown");
+    }
 }
 
 #[test]
