@@ -2,5 +2,6 @@
 
 mod chain;
 mod kinds;
+mod words;
 
 pub use kinds::{Error, Result};
