@@ -144,8 +144,15 @@ fn finish_teardown(pools: &Locked, pool: PoolEntry, pv_uuid: &str, zero: bool) -
             );
             return Ok(None);
         }
-        // It was blank already, or somebody has made another VG of it.
-        None => {}
+        // It was blank already, or somebody has made another VG of it; and of a file, another file.
+        None => {
+            if let Some(path) = pool.file() {
+                eprintln!(
+                    "kdev: {} has not the PV of pool `{name}` any more, and was left as it is",
+                    path.display()
+                );
+            }
+        }
         Some(physical) if !physical.vg_name.is_empty() => {}
         Some(physical) => {
             intent::take_out(pools, name)?;

@@ -1,9 +1,11 @@
 //! A pool of a file, for those without a spare disk.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use kdev_volumes_spec::Bytes;
 use nix::libc;
@@ -157,10 +159,10 @@ fn is_private(found: &Metadata) -> bool {
 ///
 /// To be called under the pools' lock: twice attached, it would be two PVs of one UUID.
 pub(super) fn attach(path: &Path, pool: &str) -> Result<PathBuf> {
-    if let Some(over) = loops::over_file(path).into_iter().next() {
+    if let Some(attached) = attached(path)? {
         // Whoever has attached it may have died before LVM was told.
-        lvm::announce(&over.path)?;
-        return Ok(over.path);
+        lvm::announce(&attached)?;
+        return Ok(attached);
     }
     if !nix::unistd::geteuid().is_root() {
         return Err(Error::NotRoot {
@@ -171,6 +173,21 @@ pub(super) fn attach(path: &Path, pool: &str) -> Result<PathBuf> {
     fault::step("pool's file attached").map_err(|err| Error::io("attach", path, err))?;
     lvm::announce(&device)?;
     Ok(device)
+}
+
+/// Finds the loop device that a pool's file is attached to. One that is being detached, and still there since
+/// somebody looks at it, is waited for: it is gone a moment later.
+fn attached(path: &Path) -> Result<Option<PathBuf>> {
+    for pause in [0, 1, 10, 50, 200, 500, 1000, 2000] {
+        thread::sleep(Duration::from_millis(pause));
+        match loops::over_file(path).into_iter().next() {
+            None => return Ok(None),
+            Some(over) if over.is_autoclear => {}
+            Some(over) => return Ok(Some(over.path)),
+        }
+    }
+    let busy = io::Error::other("its loop device is being detached, and somebody has it open still");
+    Err(Error::io("attach", path, busy))
 }
 
 /// Tells whether a file is what an interrupted setup has left: of that size, with nothing in it or our PV.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::disk::{Disk, run};
 use crate::matrix::{Matrix, assert_passed};
-use crate::scene::{Say, Scene};
+use crate::scene::{Say, Scene, wait_until};
 
 struct Site {
     scene: Scene,
@@ -56,6 +56,8 @@ impl Site {
         for device in self.loops() {
             run("losetup", &["--detach", &device]);
         }
+        // Somebody may look at it just now.
+        wait_until("it is detached", || self.loops().is_empty());
     }
 
     fn is_on_record(&self) -> bool {
