@@ -104,7 +104,11 @@ impl Vm {
         launch.fds.extend(its);
         let log = File::create(console_log)?;
         let kept = launch.start()?;
-        qmp::greet(&mut qmp)?;
+        match qmp::greet(&mut qmp) {
+            // One that has ended already is heard to be gone, with what it said.
+            Err(err) if err.kind() == io::ErrorKind::BrokenPipe => {}
+            greeted => greeted?,
+        }
         let (to, heard) = mpsc::channel();
         read_console(console.try_clone()?, log, to.clone());
         read_lines(events.try_clone()?, to.clone(), |line| {
