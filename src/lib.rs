@@ -60,6 +60,7 @@ mod test_dev;
 #[cfg(feature = "cli")]
 pub mod timer;
 mod trust;
+mod udev;
 mod undo;
 mod volume;
 mod watchdog;

@@ -10,6 +10,7 @@ use crate::loops::{self, LoopDevice, LoopDir};
 use crate::lvm::{Group, NewLv};
 use crate::owner::OwnerTag;
 use crate::state::Kind;
+use crate::udev;
 
 /// What makes volumes and removes them.
 #[derive(Clone, Debug)]
@@ -66,6 +67,8 @@ impl Backend {
     ) -> Result<Vec<Made>> {
         match self {
             Self::Lvm(group) => {
+                // Without it all takes longer, and that is all.
+                let _ = udev::ensure();
                 for volume in wanted.iter() {
                     let new = NewLv {
                         name: &volume.lv_name,

@@ -17,5 +17,6 @@ mod several;
 mod suite;
 mod test_dev;
 mod torture;
+mod udev;
 mod watchdog;
 mod watching;
