@@ -1,6 +1,6 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,31 @@ use crate::session_id::SessionId;
 use crate::state_dir::StateDir;
 use crate::trust;
 
+/// The file of a lease that is no session's yet. Who is started with it holds the lease, once it is one.
+#[derive(Debug)]
+pub(crate) struct Blank(File);
+
+impl Blank {
+    /// Makes one, without a name.
+    ///
+    /// # Errors
+    ///
+    /// Also where the filesystem has no files without a name.
+    pub(crate) fn make(dir: &StateDir) -> Result<Self> {
+        dir.create()?;
+        let file = trust::make_unnamed(&dir.leases());
+        file.map(Self)
+            .map_err(|err| Error::io("make a lease in", dir.leases(), err))
+    }
+
+    /// Returns the file for a program that is going to work on the session.
+    pub(crate) fn shared(&self) -> Result<File> {
+        self.0
+            .try_clone()
+            .map_err(|err| Error::io("share", "a lease", err))
+    }
+}
+
 /// The lock that proves that a session's owner lives.
 ///
 /// The kernel gives it up when the owner dies, however it dies. The file is made and removed under
@@ -24,27 +49,34 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Makes and locks the lease of a new session; `None` if the name is taken.
+    /// Makes and locks the lease of a new session, of the blank one if there is one; `None` if the name is taken.
     ///
     /// To be called within an update of the records. `images` is the directory in which the session's
     /// images are going to be, if it has any.
-    pub(crate) fn take(dir: &StateDir, tag: &OwnerTag, images: Option<&Path>) -> Result<Option<Self>> {
+    pub(crate) fn take(
+        dir: &StateDir,
+        tag: &OwnerTag,
+        images: Option<&Path>,
+        blank: Option<&Blank>,
+    ) -> Result<Option<Self>> {
+        // Of a loop device and of an image nothing else tells whose it is, should the records be lost; and
+        // where images are depends on `$TMPDIR`.
+        let mut text = format!("{tag}\n").into_bytes();
+        text.extend(images.map_or(&[][..], |images| images.as_os_str().as_bytes()));
         let path = dir.lease(&tag.session);
-        let lock = match FileLock::create_new(&path) {
+        let made = match blank {
+            Some(blank) => blank
+                .0
+                .try_clone()
+                .and_then(|file| FileLock::name(file, &path, &text)),
+            None => FileLock::create_new(&path, &text),
+        };
+        let lock = match made {
             Ok(lock) => lock,
             Err(err) if err.kind() == ErrorKind::AlreadyExists => return Ok(None),
             Err(err) => return Err(trust::error("make the lease", path, err)),
         };
         fault::point("lease made");
-        // Of a loop device and of an image nothing else tells whose it is, should the records be lost; and
-        // where images are depends on `$TMPDIR`.
-        let mut text = format!("{tag}\n").into_bytes();
-        text.extend(images.map_or(&[][..], |images| images.as_os_str().as_bytes()));
-        if let Err(err) = lock.file().write_all(&text) {
-            // Without the file there is no lease, and the reason is reported.
-            let _ = fs::remove_file(&path);
-            return Err(Error::io("write the lease", path, err));
-        }
         Ok(Some(Self { path, lock }))
     }
 

@@ -1,7 +1,7 @@
 //! The flock(2) of the state file and of leases. The one file that knows fs2.
 
-use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -29,12 +29,29 @@ impl FileLock {
         Self::lock_now(trust::open_or_make(path)?)
     }
 
-    /// Makes `path`, which must not exist, and locks it.
-    pub(crate) fn create_new(path: &Path) -> io::Result<Self> {
-        match Self::lock_now(trust::make(path)?)? {
-            Some(lock) => Ok(lock),
-            None => Err(io::Error::other("somebody locked it while it was made")),
-        }
+    /// Makes `path`, which must not exist, locks it, and writes `text` to it.
+    pub(crate) fn create_new(path: &Path, text: &[u8]) -> io::Result<Self> {
+        let mut lock = Self::just_made(trust::make(path)?)?;
+        lock.file.write_all(text).inspect_err(|_| {
+            // Without the file there is no lock, and the reason is reported.
+            let _ = fs::remove_file(path);
+        })?;
+        Ok(lock)
+    }
+
+    /// Locks a file without a name, writes `text` to it, and makes it `path`, which must not exist.
+    pub(crate) fn name(file: File, path: &Path, text: &[u8]) -> io::Result<Self> {
+        let mut lock = Self::just_made(file)?;
+        // Another name that was taken may have been tried before.
+        lock.file.set_len(0)?;
+        lock.file.rewind()?;
+        lock.file.write_all(text)?;
+        trust::name(&lock.file, path)?;
+        Ok(lock)
+    }
+
+    fn just_made(file: File) -> io::Result<Self> {
+        Self::lock_now(file)?.ok_or_else(|| io::Error::other("somebody locked it while it was made"))
     }
 
     /// Takes a shared lock on `path` if the file exists and nobody holds it exclusively.

@@ -6,8 +6,9 @@ use kdev_volumes_spec::Bytes;
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::images::ImageDir;
+use crate::lease::Blank;
 use crate::loops::LoopDir;
-use crate::lvm::Group;
+use crate::lvm::{Group, Shell};
 use crate::pool::POOL_VARIABLE;
 use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file::{DEFAULT_PREFIX, PoolEntry};
@@ -43,6 +44,8 @@ pub(crate) struct Opened {
     pub(crate) unit: Bytes,
     /// The room left; `None` if only making the volumes tells.
     pub(crate) free: Option<Bytes>,
+    /// LVM, ready to make them.
+    pub(crate) shell: Option<Shell>,
 }
 
 impl Source {
@@ -107,12 +110,15 @@ impl Source {
     pub(crate) fn open(&self) -> Result<Opened> {
         match &self.kind {
             Kind::Lvm(entry) => {
-                let opened = Group::open(&entry.lvm_config.vg_name);
-                let (group, room) = opened.map_err(|err| entry.why_missing(err))?;
+                // Where there are no files without a name, LVM is started once more.
+                let lease = Blank::make(self.state.dir()).ok();
+                let opened = Group::open_to_make(&entry.lvm_config.vg_name, lease);
+                let (group, room, shell) = opened.map_err(|err| entry.why_missing(err))?;
                 Ok(Opened {
                     backend: Backend::Lvm(group),
                     unit: room.extent,
                     free: Some(room.free),
+                    shell,
                 })
             }
             Kind::Loop { dir, chosen } => {
@@ -124,6 +130,7 @@ impl Source {
                     // The page: the kernel takes no other direct I/O to a file on some disks.
                     unit: Bytes::new(4096),
                     free: None,
+                    shell: None,
                 })
             }
             Kind::Image(dir) => Ok(Opened {
@@ -131,6 +138,7 @@ impl Source {
                 // As for loop devices, which somebody may want to make of them.
                 unit: Bytes::new(4096),
                 free: None,
+                shell: None,
             }),
         }
     }

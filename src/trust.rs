@@ -5,10 +5,13 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::libc;
+use nix::unistd::linkat;
 
 use crate::error::Error;
 
@@ -84,6 +87,28 @@ pub(crate) fn make(path: &Path) -> io::Result<File> {
         return Err(err);
     }
     Ok(file)
+}
+
+/// Makes a file without a name, to be named in that directory.
+pub(crate) fn make_unnamed(directory: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    let file = options.custom_flags(OFlag::O_TMPFILE.bits()).open(directory)?;
+    give(&file, directory)?;
+    Ok(file)
+}
+
+/// Gives such a file its name, which must not be taken.
+pub(crate) fn name(file: &File, path: &Path) -> io::Result<()> {
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    linkat(
+        AT_FDCWD,
+        unnamed.as_str(),
+        AT_FDCWD,
+        path,
+        AtFlags::AT_SYMLINK_FOLLOW,
+    )?;
+    Ok(())
 }
 
 /// Gives a file, or a directory, that we have just made to the owner of the directory that it is in.

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::here::Here;
 use crate::lease::Lease;
+use crate::lvm::Shell;
 use crate::owner::{Owner, OwnerTag};
 use crate::request::Request;
 use crate::session_id::SessionId;
@@ -14,12 +15,14 @@ use crate::state::{NewRecords, Phase, Record};
 /// How often a session's name may be taken already.
 const ATTEMPTS: usize = 16;
 
-/// Takes a lease under a new name and writes the records, in one step that nobody can come between.
+/// Takes a lease under a new name and writes the records, in one step that nobody can come between. LVM holds the
+/// lease from then on, if it is waiting already.
 pub(super) fn claim(
     pool: &Source,
     backend: &Backend,
     spec: &Spec,
     request: &Request,
+    shell: Option<&Shell>,
 ) -> Result<(OwnerTag, Lease, Vec<Record>)> {
     let owner = Owner::myself()?;
     let here = Here::get()?;
@@ -29,7 +32,7 @@ pub(super) fn claim(
         let mut lease = None;
         let mut new_records = Vec::new();
         let written = state.update(|records| {
-            lease = Lease::take(state.dir(), &tag, backend.directory())?;
+            lease = Lease::take(state.dir(), &tag, backend.directory(), shell.map(Shell::lease))?;
             if lease.is_none() {
                 return Ok(());
             }

@@ -68,7 +68,7 @@ impl<'a> Offer<'a> {
         let filesystems = Mkfs::find(spec)?;
         let Self {
             source: pool,
-            opened: Opened { backend, .. },
+            opened: Opened { backend, shell, .. },
             sizes,
             want,
         } = self;
@@ -76,7 +76,7 @@ impl<'a> Offer<'a> {
         // The lease and the records come before the volumes: dying between the two leaves records without
         // volumes, which a reaper forgives. The other order leaves volumes that nobody owns.
         let watchdog = watchdog::start(pool.state());
-        let (tag, lease, records) = claim(pool, &backend, spec, request)?;
+        let (tag, lease, records) = claim(pool, &backend, spec, request, shell.as_ref())?;
         let mut wanted: Vec<Named> = spec
             .volumes()
             .iter()
@@ -90,7 +90,7 @@ impl<'a> Offer<'a> {
             .collect();
         let kept = request.keep.if_it_dies();
         let made = backend
-            .make(&mut wanted, &tag, &lease, kept.is_some())
+            .make(&mut wanted, &tag, &lease, kept.is_some(), shell)
             .and_then(|made| {
                 let made = in_order(made, &wanted)?;
                 has_room();

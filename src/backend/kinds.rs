@@ -7,7 +7,7 @@ use crate::holders::is_claimed;
 use crate::images::ImageDir;
 use crate::lease::Lease;
 use crate::loops::{self, LoopDevice, LoopDir};
-use crate::lvm::{Group, NewLv};
+use crate::lvm::{Group, NewLv, Shell};
 use crate::owner::OwnerTag;
 use crate::state::Kind;
 use crate::udev;
@@ -56,7 +56,7 @@ impl Backend {
 
     /// Makes all the volumes, or fails; then some of them may be there.
     ///
-    /// An LV or image that is to be kept says so from the beginning. An image's path is set as soon as it is
+    /// `shell` is what has looked at the VG, if it is there still. An LV or image that is to be kept says so from the beginning. An image's path is set as soon as it is
     /// there: what stands at the path of one that could not be made is somebody else's.
     pub(crate) fn make(
         &self,
@@ -64,20 +64,22 @@ impl Backend {
         tag: &OwnerTag,
         lease: &Lease,
         is_kept: bool,
+        shell: Option<Shell>,
     ) -> Result<Vec<Made>> {
         match self {
             Self::Lvm(group) => {
                 // Without it all takes longer, and that is all.
                 let _ = udev::ensure();
-                for volume in wanted.iter() {
-                    let new = NewLv {
+                let new: Vec<NewLv> = wanted
+                    .iter()
+                    .map(|volume| NewLv {
                         name: &volume.lv_name,
                         size: volume.size,
                         tag,
                         is_kept,
-                    };
-                    group.create(&new, lease)?;
-                }
+                    })
+                    .collect();
+                group.create(&new, lease, shell)?;
                 let made = lvs::look_up(group, wanted)?;
                 let paths = made.iter().map(|made| &made.path);
                 for path in paths {

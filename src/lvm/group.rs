@@ -5,9 +5,10 @@ use kdev_volumes_spec::Bytes;
 use crate::clean::Clean;
 use crate::command::Invocation;
 use crate::error::{Error, Result};
-use crate::lease::Lease;
+use crate::lease::{Blank, Lease};
 use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
-use crate::lvm::{KEPT_TAG, Mapped, POOL_TAG, reading, writing};
+use crate::lvm::shell::{self, Shell};
+use crate::lvm::{KEPT_TAG, Mapped, POOL_TAG, changing, reading, writing};
 use crate::owner::OwnerTag;
 use crate::session_id::SessionId;
 
@@ -70,12 +71,38 @@ impl Group {
                 hint: "is the pool's device there? see `pvs` and `kdev pool list`",
             });
         };
+        Self::of_row(row)
+    }
+
+    /// Looks a VG up with a process of LVM's that is then ready to make LVs in it, if that can be.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub(crate) fn open_to_make(name: &str, lease: Option<Blank>) -> Result<(Self, Room, Option<Shell>)> {
+        let asked = lease
+            .filter(|_| nix::unistd::geteuid().is_root())
+            .and_then(|lease| {
+                let mut shell = Shell::start(lease).ok()?;
+                Some((shell.vg(name)?, shell))
+            });
+        // What is wrong is found out by asking again.
+        let Some((row, shell)) = asked else {
+            let (group, room) = Self::open(name)?;
+            return Ok((group, room, None));
+        };
+        let (group, room) = Self::of_row(row)?;
+        Ok((group, room, Some(shell)))
+    }
+
+    fn of_row(row: VgRow) -> Result<(Self, Room)> {
         if !row.vg_tags.iter().any(|tag| tag == POOL_TAG) {
             let why = format!(
-                "it has no tag `{POOL_TAG}` (if it is a pool of yours, `vgchange --addtag {POOL_TAG} {name}`)"
+                "it has no tag `{POOL_TAG}` (if it is a pool of yours, `vgchange --addtag {POOL_TAG} {}`)",
+                row.vg_name
             );
             return Err(Error::NotOurs {
-                what: format!("VG `{name}`"),
+                what: format!("VG `{}`", row.vg_name),
                 why,
             });
         }
@@ -102,22 +129,41 @@ impl Group {
         Ok(find(name)?.is_some())
     }
 
-    /// Makes an LV that carries its owner's tag from its first metadata commit on.
+    /// Makes LVs of one session that carry their owner's tag from their first metadata commit on. Some of them may
+    /// be there if that fails.
     ///
     /// LVM wipes what signatures it finds and the first 4 KiB. It holds the lease too: if we die, the
-    /// session is not dead before LVM is done, so nobody looks for the LV too early.
-    pub(crate) fn create(&self, new: &NewLv, lease: &Lease) -> Result<()> {
-        let size = format!("{}b", new.size.get());
-        let kept: &[&str] = if new.is_kept { &["--addtag", KEPT_TAG] } else { &[] };
-        writing("lvcreate")?
-            .args(["--yes", "--wipesignatures", "y", "--zero", "y"])
-            .args(["--size", &size, "--name", new.name])
-            .args(["--addtag", &new.tag.to_string()])
-            .args(kept)
-            .arg(&self.name)
-            .holding(lease.shared()?)
-            .run()?;
-        Ok(())
+    /// session is not dead before LVM is done, so nobody looks for an LV too early.
+    pub(crate) fn create(&self, new: &[NewLv], lease: &Lease, shell: Option<Shell>) -> Result<()> {
+        let commands: Vec<Vec<String>> = new.iter().map(|new| self.create_command(new)).collect();
+        let lines: Vec<String> = commands.iter().map(|words| words.join(" ")).collect();
+        let Some(shell) = shell.filter(|_| shell::takes(&lines)) else {
+            return commands
+                .iter()
+                .try_for_each(|words| changing(words)?.holding(lease.shared()?).run().map(drop));
+        };
+        let mut finished = shell.run(&lines)?;
+        if finished.status.success() {
+            return Ok(());
+        }
+        // It ends with the first that fails.
+        let is_missing = |new: &NewLv| self.mapped(new.name).is_none();
+        if let Some(at) = new.iter().position(is_missing) {
+            finished.command = format!("lvm {}", lines[at]);
+        }
+        Err(finished.error())
+    }
+
+    /// In few letters, since a line of a script has its bound.
+    fn create_command(&self, new: &NewLv) -> Vec<String> {
+        let (size, tag) = (format!("{}b", new.size.get()), new.tag.to_string());
+        let mut words = vec!["lvcreate", "-y", "-Wy", "-Zy", "-An", "-L", &size, "-n", new.name];
+        words.extend(["--addtag", &tag]);
+        if new.is_kept {
+            words.extend(["--addtag", KEPT_TAG]);
+        }
+        words.push(&self.name);
+        words.into_iter().map(str::to_owned).collect()
     }
 
     /// Lists the LVs of the VG.

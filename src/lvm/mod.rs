@@ -4,12 +4,14 @@ mod group;
 mod mapped;
 mod physical;
 mod report;
+mod shell;
 
 pub(crate) use group::{Group, Listing, Lv, NewLv, Room};
 pub(crate) use mapped::{Mapped, MappedName, unmap};
 pub(crate) use physical::{
     Physical, announce, make_group, physical_at, physical_by_uuid, physicals_of, unmake_group,
 };
+pub(crate) use shell::Shell;
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};
@@ -40,4 +42,10 @@ fn reading(verb: &str) -> Result<Invocation> {
 /// Begins a command of LVM's that changes metadata.
 fn writing(verb: &str) -> Result<Invocation> {
     Ok(reading(verb)?.args(["--config", NO_ARCHIVE]).changing())
+}
+
+/// Begins a command of LVM's that changes metadata and says itself that nothing is to be archived.
+fn changing(words: &[String]) -> Result<Invocation> {
+    let (verb, rest) = words.split_first().expect("a command has a name");
+    Ok(reading(verb)?.args(rest).changing())
 }

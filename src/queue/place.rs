@@ -1,7 +1,7 @@
 //! A place in the queue: a file that its owner holds locked for life.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -37,11 +37,10 @@ impl Place {
         let number = last.map_or(1, |last| last + 1);
         // Locked before it has its name: nobody can meet a ticket that looks like that of a dead.
         let aside = aside(dir, number);
-        let lock = FileLock::create_new(&aside).map_err(|err| trust::error("make the file", &aside, err))?;
-        let written = lock.file().write_all(&ticket.text());
+        let lock = FileLock::create_new(&aside, &ticket.text())
+            .map_err(|err| trust::error("make the file", &aside, err))?;
         fault::point("ticket written aside");
-        let placed = written.and_then(|()| fs::rename(&aside, dir.ticket(number)));
-        if let Err(err) = placed {
+        if let Err(err) = fs::rename(&aside, dir.ticket(number)) {
             // Without its name it is nobody's ticket, and the reason is reported.
             let _ = fs::remove_file(&aside);
             return Err(failed(err));

@@ -24,7 +24,6 @@ fn a_session_that_dies_anywhere_comes_to_nothing() {
             "file replaced",
             "begun: lvm lvcreate",
             "done: lvm lvcreate",
-            "begun: lvm lvcreate",
             "file replaced",
             "file replaced",
             "begun: lvm lvremove",

@@ -1,22 +1,25 @@
 //! The one place that starts programs.
 
+mod running;
+mod told;
+
+pub(crate) use told::Told;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kdev_volumes_spec::DEVICE_VARIABLES;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
+use crate::command::running::Running;
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::pipes::{read_some, ready};
 
 /// Where system programs are. Not the caller's `PATH`: these run as root.
 const SEARCHED: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -204,14 +207,24 @@ impl Invocation {
     /// which LVM heeds where it is safe, and is waited for.
     pub(crate) fn finish(&self) -> Result<Finished> {
         let failed = |source| Error::io("run", &self.program, source);
+        self.fault_step("about to run").map_err(failed)?;
+        let mut running = self.start(None).map_err(failed)?;
+        self.fault_point("begun");
+        running.read_to_the_end(self.patience).map_err(failed)?;
+        let finished = running.finished().map_err(failed)?;
+        self.fault_step("done").map_err(failed)?;
+        Ok(finished)
+    }
+
+    fn start(&self, last: Option<&OsStr>) -> io::Result<Running> {
         let stdin = match &self.lock {
-            Some(locked) => locked.try_clone().map_err(failed)?.into(),
+            Some(locked) => locked.try_clone()?.into(),
             None => Stdio::null(),
         };
-        self.fault_step("about to run").map_err(failed)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
+            .args(last)
             .env_clear()
             .env("PATH", SEARCHED)
             .env("LC_ALL", "C")
@@ -223,7 +236,7 @@ impl Invocation {
             .stderr(Stdio::piped())
             .process_group(0);
         if let Some(device) = &self.device {
-            let device = device.try_clone().map_err(failed)?;
+            let device = device.try_clone()?;
             // SAFETY: fcntl(2) is safe between fork and exec; the descriptor is open as long as the closure is,
             // and it is the child's own copy whose flag is changed.
             unsafe {
@@ -233,18 +246,7 @@ impl Invocation {
                 });
             }
         }
-        let mut child = command.spawn().map_err(failed)?;
-        self.fault_point("begun");
-        let (stdout, stderr) = drain(&mut child, &self.as_typed(), self.patience).map_err(failed)?;
-        let status = child.wait().map_err(failed)?;
-        self.fault_step("done").map_err(failed)?;
-        let stderr = String::from_utf8_lossy(&stderr).into_owned();
-        Ok(Finished {
-            command: self.as_typed(),
-            status,
-            stdout,
-            stderr,
-        })
+        Ok(Running::new(command.spawn()?, self.as_typed()))
     }
 
     /// Runs the program and takes any exit status but 0 for an error.
@@ -307,41 +309,10 @@ fn quoted(word: &OsStr) -> String {
     }
 }
 
-/// Reads both pipes to their ends, as they fill: a program that waits for one of them never ends.
-fn drain(child: &mut Child, command: &str, patience: Option<Duration>) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    let pid = child.id();
-    let mut stdout = child.stdout.take();
-    let mut stderr = child.stderr.take();
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut deadline = patience.map(|patience| Instant::now() + patience);
-    while stdout.is_some() || stderr.is_some() {
-        let pipes = [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)];
-        let [out_ready, err_ready] = ready(pipes, deadline)?;
-        if out_ready {
-            out.extend(read_some(&mut stdout)?);
-        }
-        if err_ready {
-            err.extend(read_some(&mut stderr)?);
-        }
-        if let Some(patience) =
-            patience.filter(|_| deadline.is_some_and(|deadline| Instant::now() >= deadline))
-        {
-            deadline = None;
-            ask_to_stop(pid, command, patience);
-        }
-    }
-    Ok((out, err))
-}
-
-fn ask_to_stop(pid: u32, command: &str, patience: Duration) {
-    eprintln!("kdev: `{command}` (pid {pid}) has taken {patience:?}; asked it to stop, and waiting for it");
-    let pid = i32::try_from(pid).expect("a pid is a positive i32");
-    // It may have ended just now; it is waited for in any case.
-    let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-}
-
 #[cfg(test)]
 mod tests {
+    use nix::sys::signal::Signal;
+
     use super::*;
 
     fn shell(script: &str) -> Invocation {
