@@ -107,36 +107,41 @@ impl Backend {
         }
     }
 
-    /// Removes volumes of one session and confirms that they are gone; returns those that are not.
+    /// Removes volumes, each with its owner's tag, and confirms that they are gone; returns those that are not.
     ///
     /// Fails only if nobody can say which are gone.
-    pub(crate) fn remove(&self, volumes: &[Named], tag: &OwnerTag) -> Result<Vec<Leftover>> {
+    pub(crate) fn remove(&self, owned: &[(&OwnerTag, &[Named])]) -> Result<Vec<Leftover>> {
         // What something stands on could not be removed, and LVM would not remove the others either.
         let mut left = Vec::new();
-        let mut free = Vec::new();
-        for volume in volumes {
-            // Another volume may have the loop device by now.
-            let may_be_there = match self {
-                Self::Lvm(_) => true,
-                Self::Loop(_) => loops::is_attached(&volume.path, &volume.lv_name)?,
-                // No block device: what stands on it is asked below.
-                Self::Image(_) => false,
-            };
-            match may_be_there && is_claimed(&volume.path) {
-                true => left.push(Leftover::held(
-                    volume,
-                    "something stands on it that cannot be seen".into(),
-                )),
-                false => free.push(volume),
+        let mut free: Vec<(&OwnerTag, Vec<&Named>)> = Vec::new();
+        for (tag, volumes) in owned {
+            let mut free_of_session = Vec::new();
+            for volume in *volumes {
+                // Another volume may have the loop device by now.
+                let may_be_there = match self {
+                    Self::Lvm(_) => true,
+                    Self::Loop(_) => loops::is_attached(&volume.path, &volume.lv_name)?,
+                    // No block device: what stands on it is asked below.
+                    Self::Image(_) => false,
+                };
+                match may_be_there && is_claimed(&volume.path) {
+                    true => left.push(Leftover::held(
+                        volume,
+                        "something stands on it that cannot be seen".into(),
+                    )),
+                    false => free_of_session.push(volume),
+                }
+            }
+            if !free_of_session.is_empty() {
+                free.push((*tag, free_of_session));
             }
         }
-        if free.is_empty() {
-            return Ok(left);
-        }
+        let volumes = || free.iter().flat_map(|(_, volumes)| volumes).copied();
         match self {
-            Self::Lvm(group) => left.extend(lvs::remove(group, &free, tag)?),
-            Self::Loop(_) => detach_loops(&free, &mut left)?,
-            Self::Image(_) => left.extend(free.into_iter().filter_map(images::remove)),
+            _ if free.is_empty() => {}
+            Self::Lvm(group) => left.extend(lvs::remove(group, &free)?),
+            Self::Loop(_) => detach_loops(volumes(), &mut left)?,
+            Self::Image(_) => left.extend(volumes().filter_map(images::remove)),
         }
         Ok(left)
     }
@@ -177,7 +182,7 @@ impl Backend {
     }
 }
 
-fn detach_loops(volumes: &[&Named], left: &mut Vec<Leftover>) -> Result<()> {
+fn detach_loops<'a>(volumes: impl Iterator<Item = &'a Named>, left: &mut Vec<Leftover>) -> Result<()> {
     for volume in volumes {
         if !loops::detach(&volume.path, &volume.lv_name)? {
             left.push(Leftover::held(volume, "the kernel still has it attached".into()));

@@ -31,16 +31,31 @@ pub(super) fn look_up(group: &Group, wanted: &[Named]) -> Result<Vec<Made>> {
 
 /// Together first, for one commit of metadata; LVM removes all or, if one is busy, none. So what is
 /// left then is tried one by one.
-pub(super) fn remove(group: &Group, volumes: &[&Named], tag: &OwnerTag) -> Result<Vec<Leftover>> {
-    let is_left = |volume: &&Named, lvs: &[Lv]| {
+pub(super) fn remove(group: &Group, owned: &[(&OwnerTag, Vec<&Named>)]) -> Result<Vec<Leftover>> {
+    let is_left = |(tag, volume): &(&OwnerTag, &Named), lvs: &[Lv]| {
         // Also if its tag says more, or something else, of the owner than we know.
         let is_of_session = |lv: &Lv| lv.owner().is_some_and(|owner| owner.session == tag.session);
         lvs.iter()
             .any(|lv| lv.name == volume.lv_name && is_of_session(lv))
     };
-    let names: Vec<&str> = volumes.iter().map(|volume| volume.lv_name.as_str()).collect();
-    let mapped: Vec<Option<Mapped>> = names.iter().map(|name| group.mapped(name)).collect();
-    let together = group.try_remove(&names, tag);
+    let names: Vec<(&OwnerTag, Vec<&str>)> = owned
+        .iter()
+        .map(|(tag, volumes)| {
+            (
+                *tag,
+                volumes.iter().map(|volume| volume.lv_name.as_str()).collect(),
+            )
+        })
+        .collect();
+    let all: Vec<(&OwnerTag, &Named)> = owned
+        .iter()
+        .flat_map(|(tag, volumes)| volumes.iter().map(|volume| (*tag, *volume)))
+        .collect();
+    let mapped: Vec<Option<Mapped>> = all
+        .iter()
+        .map(|(_, volume)| group.mapped(&volume.lv_name))
+        .collect();
+    let together = group.try_remove(&names);
     // LVM's word, and the kernel's that each was there and is not now. Where one of them says nothing,
     // the VG itself is asked.
     let is_gone = |mapped: &Option<Mapped>| mapped.as_ref().is_some_and(Mapped::is_gone);
@@ -48,28 +63,23 @@ pub(super) fn remove(group: &Group, volumes: &[&Named], tag: &OwnerTag) -> Resul
         return Ok(Vec::new());
     }
     let lvs = group.volumes()?;
-    let left: Vec<&Named> = volumes
-        .iter()
-        .copied()
-        .filter(|volume| is_left(volume, &lvs))
-        .collect();
-    let Some(first) = left.first() else {
-        return Ok(Vec::new());
-    };
-    let mut reasons: Vec<(&Named, Option<String>)> = Vec::new();
-    if volumes.len() == 1 {
-        reasons.push((first, together.err().map(|err| err.chain())));
-    } else {
-        for volume in left {
-            let alone = group.try_remove(&[&volume.lv_name], tag);
-            reasons.push((volume, alone.err().map(|err| err.chain())));
+    let left: Vec<(&OwnerTag, &Named)> = all.iter().copied().filter(|one| is_left(one, &lvs)).collect();
+    let mut reasons = Vec::new();
+    match left[..] {
+        [] => return Ok(Vec::new()),
+        [first] if all.len() == 1 => reasons.push((first, together.err().map(|err| err.chain()))),
+        _ => {
+            for (tag, volume) in left {
+                let alone = group.try_remove(&[(tag, vec![&volume.lv_name])]);
+                reasons.push(((tag, volume), alone.err().map(|err| err.chain())));
+            }
         }
     }
     let lvs = group.volumes()?;
     Ok(reasons
         .into_iter()
-        .filter(|(volume, _)| is_left(volume, &lvs))
-        .map(|(volume, why)| {
+        .filter(|(one, _)| is_left(one, &lvs))
+        .map(|((_, volume), why)| {
             Leftover::held(
                 volume,
                 why.unwrap_or_else(|| "LVM removed it not, and said nothing".into()),

@@ -134,24 +134,28 @@ impl Group {
     ///
     /// LVM wipes what signatures it finds and the first 4 KiB. It holds the lease too: if we die, the
     /// session is not dead before LVM is done, so nobody looks for an LV too early.
-    pub(crate) fn create(&self, new: &[NewLv], lease: &Lease, shell: Option<Shell>) -> Result<()> {
+    pub(crate) fn create(&self, new: &[NewLv], lease: &Lease, mut shell: Option<Shell>) -> Result<()> {
         let commands: Vec<Vec<String>> = new.iter().map(|new| self.create_command(new)).collect();
         let lines: Vec<String> = commands.iter().map(|words| words.join(" ")).collect();
-        let Some(shell) = shell.filter(|_| shell::takes(&lines)) else {
+        let Some(scripts) = shell::scripts(&lines) else {
             return commands
                 .iter()
                 .try_for_each(|words| changing(words)?.holding(lease.shared()?).run().map(drop));
         };
-        let mut finished = shell.run(&lines)?;
-        if finished.status.success() {
-            return Ok(());
+        for script in scripts {
+            let mut finished = match shell.take() {
+                Some(shell) => shell.run(script)?,
+                None => shell::run(script, lease)?,
+            };
+            if !finished.status.success() {
+                // It ends with the first that fails.
+                if let Some(at) = new.iter().position(|new| self.mapped(new.name).is_none()) {
+                    finished.command = format!("lvm {}", lines[at]);
+                }
+                return Err(finished.error());
+            }
         }
-        // It ends with the first that fails.
-        let is_missing = |new: &NewLv| self.mapped(new.name).is_none();
-        if let Some(at) = new.iter().position(is_missing) {
-            finished.command = format!("lvm {}", lines[at]);
-        }
-        Err(finished.error())
+        Ok(())
     }
 
     /// In few letters, since a line of a script has its bound.
@@ -201,34 +205,50 @@ impl Group {
         Mapped::find(&self.name, lv_name)
     }
 
-    /// Tries to remove LVs of one session: each that has the name *and* the tag, in a VG of ours.
+    /// Tries to remove LVs: each that has the name *and* the tag that belongs to it, in a VG of ours.
     ///
     /// LVM removes all of them or none, and passes over a name whose tag is another's.
-    pub(crate) fn try_remove(&self, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
-        self.run_on(writing("lvremove")?.arg("--yes"), lv_names, tag)
+    pub(crate) fn try_remove(&self, owned: &[(&OwnerTag, Vec<&str>)]) -> Result<()> {
+        self.run_on(writing("lvremove")?.arg("--yes"), owned)
     }
 
     /// Marks LVs as kept, so that they stay kept if the records are lost.
     pub(crate) fn mark_kept(&self, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
-        self.run_on(writing("lvchange")?.args(["--addtag", KEPT_TAG]), lv_names, tag)
+        self.run_on(
+            writing("lvchange")?.args(["--addtag", KEPT_TAG]),
+            &[(tag, lv_names.to_vec())],
+        )
     }
 
-    /// Runs a command on those of the named LVs that have the tag, if the VG has ours.
-    fn run_on(&self, command: Invocation, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
+    /// Runs a command on those of the named LVs that have the tag that belongs to them, if the VG has ours.
+    fn run_on(&self, command: Invocation, owned: &[(&OwnerTag, Vec<&str>)]) -> Result<()> {
+        let names: Vec<String> = owned
+            .iter()
+            .flat_map(|(_, names)| names)
+            .map(|name| format!("{}/{name}", self.name))
+            .collect();
         // Without a name LVM takes a selection for one over all VGs.
-        if lv_names.is_empty() {
+        if names.is_empty() {
             return Ok(());
         }
-        let names = lv_names.iter().map(|name| format!("{}/{name}", self.name));
-        command
-            .args([
-                "--select",
-                &format!("vg_tags={{\"{POOL_TAG}\"}} && lv_tags={{\"{tag}\"}}"),
-            ])
-            .args(names)
-            .run()?;
+        command.args(["--select", &selection(owned)]).args(names).run()?;
         Ok(())
     }
+}
+
+/// Selects, of the LVs that a command names, each that has its owner's tag.
+fn selection(owned: &[(&OwnerTag, Vec<&str>)]) -> String {
+    let ours = format!("vg_tags={{\"{POOL_TAG}\"}}");
+    let has = |tag: &OwnerTag| format!("lv_tags={{\"{tag}\"}}");
+    if let [(tag, _)] = owned {
+        return format!("{ours} && {}", has(tag));
+    }
+    // A name goes with its own owner's tag only.
+    let each = owned.iter().map(|(tag, names)| {
+        let named: Vec<String> = names.iter().map(|name| format!("lv_name=\"{name}\"")).collect();
+        format!("({} && ({}))", has(tag), named.join(" || "))
+    });
+    format!("{ours} && ({})", each.collect::<Vec<_>>().join(" || "))
 }
 
 impl Lv {
@@ -346,6 +366,22 @@ mod tests {
         ];
         let expected: &[&str] = if is_wedged { &["p_tmeta"] } else { &[] };
         assert_eq!(wedged(&rows), expected);
+    }
+
+    #[test]
+    fn a_name_is_selected_with_its_own_owners_tag_only() {
+        let (one, two) = (OwnerTag::parse(TAG).unwrap(), OwnerTag::parse(OTHER).unwrap());
+        assert_eq!(
+            selection(&[(&one, vec!["a", "b"])]),
+            format!("vg_tags={{\"kdev.pool\"}} && lv_tags={{\"{TAG}\"}}")
+        );
+        assert_eq!(
+            selection(&[(&one, vec!["a", "b"]), (&two, vec!["c"])]),
+            format!(
+                "vg_tags={{\"kdev.pool\"}} && ((lv_tags={{\"{TAG}\"}} && (lv_name=\"a\" || lv_name=\"b\")) || \
+                 (lv_tags={{\"{OTHER}\"}} && (lv_name=\"c\")))"
+            )
+        );
     }
 
     #[rstest]

@@ -2,7 +2,7 @@ use serde::de::IgnoredAny;
 
 use crate::command::{Finished, Invocation, Told};
 use crate::error::Result;
-use crate::lease::Blank;
+use crate::lease::{Blank, Lease};
 use crate::lvm::report::{self, READABLE, VG_FIELDS, VgRow};
 
 /// What LVM reads of a line; the last is its end.
@@ -45,8 +45,49 @@ impl Shell {
     }
 }
 
-/// Whether a shell takes these commands. Their words are names, tags and numbers, which it would not split.
-pub(super) fn takes(lines: &[String]) -> bool {
-    let script: usize = lines.iter().map(|line| line.len() + 1).sum();
-    script <= LONGEST_SCRIPT && lines.iter().all(|line| line.len() <= LONGEST_LINE)
+/// Has commands run by a process that is started for them, and holds the lease.
+pub(super) fn run(lines: &[String], lease: &Lease) -> Result<Finished> {
+    let told = Invocation::new("lvm", "lvm2")?.holding(lease.shared()?).told()?;
+    told.finish(lines)
+}
+
+/// Splits commands into scripts; `None` if LVM would not read one of them. Their words are names, tags and
+/// numbers, in which there is nothing to quote.
+pub(super) fn scripts(lines: &[String]) -> Option<Vec<&[String]>> {
+    let mut scripts = Vec::new();
+    let (mut from, mut length) = (0, 0);
+    for (at, line) in lines.iter().enumerate() {
+        if line.len() > LONGEST_LINE {
+            return None;
+        }
+        if length + line.len() >= LONGEST_SCRIPT {
+            scripts.push(&lines[from..at]);
+            (from, length) = (at, 0);
+        }
+        length += line.len() + 1;
+    }
+    scripts.push(&lines[from..]);
+    Some(scripts)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::one(&[200], Some(vec![1]))]
+    #[case::seven(&[200; 7], Some(vec![7]))]
+    #[case::more_than_fits_into_a_pipe(&[200; 50], Some(vec![19, 19, 12]))]
+    #[case::as_long_as_may_be(&[250], Some(vec![1]))]
+    #[case::too_long(&[200, 251], None)]
+    fn scripts_are_as_long_as_lvm_and_a_pipe_take(
+        #[case] lengths: &[usize],
+        #[case] expected: Option<Vec<usize>>,
+    ) {
+        let lines: Vec<String> = lengths.iter().map(|&length| "x".repeat(length)).collect();
+        let scripts = scripts(&lines).map(|scripts| scripts.iter().map(|script| script.len()).collect());
+        assert_eq!(scripts, expected);
+    }
 }

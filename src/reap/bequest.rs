@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::backend::{Backend, Named};
 use crate::error::Result;
 use crate::events::{self, Occasion, Was};
+use crate::give_back::Share;
 use crate::images::ImageDir;
 use crate::lease::Lease;
 use crate::loops::LoopDir;
@@ -70,14 +71,9 @@ fn reap_sessions(
     mut seized: BTreeMap<SessionId, Lease>,
 ) -> Result<()> {
     let records = state.snapshot()?;
-    /// What is given back together.
-    struct Together<'a> {
-        tag: OwnerTag,
-        /// Of one of the volumes.
-        record: &'a Record,
-        volumes: Vec<Named>,
-    }
-    let mut by_place: BTreeMap<(Kind, &str, SessionId), Together<'_>> = BTreeMap::new();
+    /// What is given back of a session, and the record of one of its volumes.
+    type Theirs<'a> = BTreeMap<SessionId, (OwnerTag, &'a Record, Vec<Named>)>;
+    let mut by_place: BTreeMap<(Kind, &str), Theirs<'_>> = BTreeMap::new();
     let told_of = told_of(&records);
     for record in records.iter().filter(|record| !record.is_kept()) {
         let is_meant = |session: &SessionId| sessions.contains(session) && told_of.contains(session);
@@ -85,28 +81,38 @@ fn reap_sessions(
             continue;
         };
         let tag = OwnerTag::new(session.clone(), record.owner());
-        let place = (record.kind, record.vg_name.as_str(), session);
-        let together = by_place.entry(place).or_insert_with(|| Together {
-            tag,
-            record,
-            volumes: Vec::new(),
-        });
-        together.volumes.push(Named::on_record(record));
+        let sessions = by_place
+            .entry((record.kind, record.vg_name.as_str()))
+            .or_default();
+        let (_, _, volumes) = sessions
+            .entry(session)
+            .or_insert_with(|| (tag, record, Vec::new()));
+        volumes.push(Named::on_record(record));
     }
-    for ((kind, vg_name, session), Together { tag, record, volumes }) in by_place {
+    for ((kind, vg_name), sessions) in by_place {
         let backend = match kind {
             Kind::Lvm => Backend::Lvm(Group::on_record(vg_name)),
             Kind::Loop => Backend::Loop(LoopDir::from_env()),
             Kind::Image => Backend::Image(ImageDir::from_env()),
         };
-        let mut lease = seized.remove(&session);
+        let mut shares: Vec<Share> = sessions
+            .iter()
+            .map(|(session, (tag, _, volumes))| Share {
+                tag: tag.clone(),
+                volumes: volumes.clone(),
+                lease: seized.remove(session),
+            })
+            .collect();
         // What could not be removed is on record with the reason. If not even that is known, the next
         // reaper has it to tell.
-        if let Ok(left) = take_back(state, &backend, &tag, volumes.clone(), &mut lease) {
-            let is_left = |volume: &&Named| left.iter().any(|left| left.lv_name == volume.lv_name);
+        let Ok(left) = take_back(state, &backend, &mut shares) else {
+            continue;
+        };
+        let is_left = |volume: &&Named| left.iter().any(|left| left.lv_name == volume.lv_name);
+        for (session, (_, record, volumes)) in &sessions {
             let gone: Vec<&Named> = volumes.iter().filter(|volume| !is_left(volume)).collect();
             if !gone.is_empty() {
-                let whose = (&session, vg_name, Some(record));
+                let whose = (session, vg_name, Some(*record));
                 events::reaped(state.dir(), whose, gone, Occasion::Watchdog, Was::Dead);
             }
         }

@@ -3,6 +3,7 @@
 mod adopt;
 mod bequest;
 mod books;
+mod doomed;
 mod entry;
 mod judge;
 mod occasions;

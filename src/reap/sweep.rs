@@ -5,18 +5,16 @@ use crate::backend::Named;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::events::{self, Occasion, Was};
-use crate::give_back::give_back;
 use crate::images;
 use crate::lease::Lease;
 use crate::mount_point;
-use crate::owner::OwnerTag;
 use crate::reap::adopt::{adopt, mark_kept};
 use crate::reap::books::Survey;
+use crate::reap::doomed::Doomed;
 use crate::reap::entry::Entry;
 use crate::reap::judge::{Action, Presence, Verdict, Wish, action};
 use crate::reap::off_record::images_of;
 use crate::reap::reaped::Reaped;
-use crate::reap::take_back::take_back;
 use crate::session_id::SessionId;
 use crate::state::{Failure, Kind, Record, State};
 
@@ -43,7 +41,7 @@ pub(super) fn sweep(state: &State, mut survey: Survey, errand: Errand<'_>) -> Re
             reaped.failures.push(err.chain());
         }
     }
-    let mut doomed: BTreeMap<Together, (OwnerTag, Vec<Named>)> = BTreeMap::new();
+    let mut doomed = Doomed::default();
     let mut forgotten: Vec<&Entry> = Vec::new();
     for entry in &survey.entries {
         let phase = entry.record.as_ref().map(|record| record.phase);
@@ -56,12 +54,7 @@ pub(super) fn sweep(state: &State, mut survey: Survey, errand: Errand<'_>) -> Re
                 }
             }
             Action::Forget => forgotten.push(entry),
-            Action::Remove => {
-                let (_, volumes) = doomed
-                    .entry(Together::of(entry))
-                    .or_insert_with(|| (entry.tag.clone(), Vec::new()));
-                volumes.push(entry.named());
-            }
+            Action::Remove => doomed.add(entry),
         }
     }
     reaped.forgotten = forgotten.iter().map(|entry| entry.lv_name.clone()).collect();
@@ -79,51 +72,7 @@ pub(super) fn sweep(state: &State, mut survey: Survey, errand: Errand<'_>) -> Re
         })?;
         tell_of_forgotten(state, &forgotten, occasion);
     }
-    let all: usize = doomed.values().map(|(_, volumes)| volumes.len()).sum();
-    let mut done = 0;
-    for (together, (tag, volumes)) in doomed {
-        let Some(backend) = survey.backends.of(together.kind, &together.vg_name) else {
-            // A volume that is there was seen in its VG; nothing is removed by any other knowledge.
-            continue;
-        };
-        let mut lease = survey.leases.remove(&tag.session);
-        let record = survey
-            .entries
-            .iter()
-            .find(|entry| entry.lv_name == volumes[0].lv_name)
-            .and_then(|entry| entry.record.as_ref());
-        let whose = (&tag.session, together.vg_name.as_str(), record);
-        let named = volumes.clone();
-        // Somebody may be looking at what was kept: nothing is taken away from it.
-        let left = match together.is_kept {
-            true => give_back(state, &backend, &tag, &volumes, &mut lease),
-            false => take_back(state, &backend, &tag, volumes, &mut lease),
-        };
-        match left {
-            Ok(left) => {
-                let is_left = |volume: &Named| left.iter().any(|left| left.lv_name == volume.lv_name);
-                let gone: Vec<&Named> = named.iter().filter(|volume| !is_left(volume)).collect();
-                if !gone.is_empty() {
-                    let was = if together.is_kept { Was::Kept } else { Was::Dead };
-                    events::reaped(state.dir(), whose, gone.iter().copied(), occasion, was);
-                }
-                let names = gone.into_iter().map(|volume| volume.lv_name.clone());
-                reaped.removed.extend(names);
-                reaped.left.extend(left);
-            }
-            Err(err) => reaped.failures.push(format!(
-                "could not remove volumes of session {}: {}",
-                tag.session,
-                err.chain()
-            )),
-        }
-        // One lease may stand for volumes in several VGs, if somebody moved them.
-        if let Some(lease) = lease {
-            survey.leases.insert(tag.session, lease);
-        }
-        done += named.len();
-        progress(done, all);
-    }
+    doomed.remove(state, &mut survey, occasion, progress, &mut reaped);
     reaped
         .failures
         .extend(survey.unseen.iter().map(|(_, err)| err.chain()));
@@ -158,27 +107,6 @@ fn of_unknown_age(lv_name: &str) -> String {
     format!(
         "`{lv_name}` stays: nothing tells how old it is, or it is from the future (remove it with `kdev pool cleanup --kept {lv_name}`)"
     )
-}
-
-/// What is removed together: by the tag, not only by the session, so that what goes has exactly this
-/// owner.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Together {
-    kind: Kind,
-    vg_name: String,
-    tag: String,
-    is_kept: bool,
-}
-
-impl Together {
-    fn of(entry: &Entry) -> Self {
-        Self {
-            kind: entry.kind,
-            vg_name: entry.vg_name.clone(),
-            tag: entry.tag.to_string(),
-            is_kept: entry.verdict == Verdict::Kept,
-        }
-    }
 }
 
 /// Writes the reason to the records of volumes whose VG cannot be looked at, so that not every process

@@ -1,10 +1,11 @@
 //! What the dead leave standing on LVs.
 
+use std::fs;
 use std::process::Command;
 
 use crate::busy::{mount_elsewhere_is_undone, mount_in_use_is_stuck, mount_is_undone, tower_is_undone};
 use crate::lvm::disk::{Disk, Pool, run};
-use crate::scene::Say;
+use crate::scene::{Running, Say};
 
 #[test]
 fn what_a_dead_test_left_mounted_is_unmounted() {
@@ -78,6 +79,31 @@ fn only_what_stands_on_the_deads_volumes_alone_is_taken_down() {
     assert_eq!(active.trim(), "active");
 
     drop(shared);
+    pool.kdev(&["pool", "cleanup"]).good();
+    pool.assert_no_trace();
+}
+
+/// LVM removes none of several if one of them is open.
+#[test]
+fn what_is_in_use_of_many_deads_volumes_is_left_and_the_rest_goes() {
+    let pool = Pool::new(256);
+    let children = [(); 4].map(|()| pool.start("waits"));
+    let lvs = pool.lvs();
+    children.into_iter().for_each(Running::kill);
+    let held = fs::File::open(format!("/dev/{}/{}", pool.vg, lvs[1])).unwrap();
+
+    let said = pool.kdev(&["pool", "cleanup"]).say();
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    assert_eq!(said.out.matches("removed kdev-").count(), 3, "{}", said.out);
+    let holder = format!("pid {}", std::process::id());
+    assert!(
+        said.err.contains(&lvs[1]) && said.err.contains(&holder),
+        "{}",
+        said.err
+    );
+    assert_eq!(pool.lvs(), [lvs[1].clone()]);
+
+    drop(held);
     pool.kdev(&["pool", "cleanup"]).good();
     pool.assert_no_trace();
 }
