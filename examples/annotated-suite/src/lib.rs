@@ -1,9 +1,10 @@
-//! What the tests of this suite share: programs that must succeed, mounts that end with the test, and
-//! stamps by which a test knows its own volumes again.
+//! What the tests of this suite share: programs that must succeed, and stamps by which a test knows its own
+//! volumes again. Nothing here needs root: an ordinary user can run it, see `kdev setup-sudo`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -24,35 +25,6 @@ pub fn run(program: &str, args: &[&str]) {
     );
 }
 
-/// A file system that is mounted until this value is dropped.
-#[derive(Debug)]
-pub struct Mounted {
-    point: tempfile::TempDir,
-}
-
-impl Mounted {
-    /// Mounts a device on a new directory.
-    pub fn new(device: impl AsRef<Path>) -> Self {
-        let point = tempfile::tempdir().expect("a directory to mount on");
-        run("mount", &[text(device.as_ref()), text(point.path())]);
-        Self { point }
-    }
-
-    /// Returns the path of a file in it.
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.point.path().join(name)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(self.point.path()).status();
-        if !unmounted.is_ok_and(|status| status.success()) {
-            eprintln!("could not unmount {}", self.point.path().display());
-        }
-    }
-}
-
 /// Returns a path as text; all paths here are.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path of plain characters")
@@ -71,6 +43,15 @@ pub fn write_and_sync(path: &Path, content: &str) -> io::Result<()> {
 
 /// The distance between two copies of a stamp.
 const STRIDE: u64 = 1 << 20;
+
+/// Direct I/O is in whole blocks, and from and to memory that begins where a block could.
+const BLOCK: usize = 4096;
+
+#[repr(align(4096))]
+struct Block([u8; BLOCK]);
+
+/// `O_DIRECT` of open(2), where it has the number that most architectures give it.
+const O_DIRECT: i32 = 0o40000;
 
 /// A volume that has its own unique name written all over it.
 #[derive(Debug)]
@@ -98,16 +79,19 @@ impl<'a> Stamped<'a> {
     /// Finds the name again everywhere, past the page cache of this and any other opening of the device.
     pub fn check(&self) {
         let name = self.volume.lv_name();
-        run("blockdev", &["--flushbufs", text(self.volume.path())]);
-        let mut device = self.volume.open().expect("our own volume");
+        let device = OpenOptions::new()
+            .read(true)
+            .custom_flags(O_DIRECT)
+            .open(self.volume.path())
+            .expect("our own volume");
+        let mut block = Block([0; BLOCK]);
         for at in offsets(self.volume) {
-            let mut found = vec![0; name.len()];
             device
-                .seek(SeekFrom::Start(at))
-                .expect("an offset within the volume");
-            device.read_exact(&mut found).expect("a device that can be read");
+                .read_exact_at(&mut block.0, at)
+                .expect("a device that can be read");
+            let found = &block.0[..name.len()];
             assert_eq!(
-                String::from_utf8_lossy(&found),
+                String::from_utf8_lossy(found),
                 name,
                 "someone else wrote to {name} at {at}"
             );

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::io::ErrorKind;
 
-use annotated_suite::{Mounted, Stamped, run, tell, text, write_and_sync};
+use annotated_suite::{Stamped, run, tell, text, write_and_sync};
 use kdev_volumes::{Volume, kdev_volumes};
 
 /// The whole life of an ext4 file system.
@@ -15,12 +15,12 @@ fn ext4_keeps_what_was_synced(test: Volume) -> Result<(), Box<dyn Error>> {
     Stamped::new(&test).check();
     let device = env::var("TEST_DEV")?;
     run("mkfs.ext4", &["-q", "-F", &device]);
-    let mounted = Mounted::new(&device);
-    write_and_sync(&mounted.file("whose"), test.lv_name())?;
-    drop(mounted);
+    let mount = test.mount()?;
+    write_and_sync(&mount.path().join("whose"), test.lv_name())?;
+    mount.unmount()?;
     run("e2fsck", &["-f", "-n", &device]);
-    let mounted = Mounted::new(&device);
-    assert_eq!(fs::read_to_string(mounted.file("whose"))?, test.lv_name());
+    let mount = test.mount()?;
+    assert_eq!(fs::read_to_string(mount.path().join("whose"))?, test.lv_name());
     Ok(())
 }
 
@@ -31,13 +31,16 @@ fn test_and_scratch_are_two_filesystems(test: Volume, scratch: Volume) -> Result
     for variable in ["TEST_DEV", "SCRATCH_DEV"] {
         run("mkfs.ext4", &["-q", "-F", &env::var(variable)?]);
     }
-    let (on_test, on_scratch) = (Mounted::new(&test), Mounted::new(&scratch));
-    write_and_sync(&on_test.file("whose"), test.lv_name())?;
-    write_and_sync(&on_scratch.file("whose"), scratch.lv_name())?;
+    let (on_test, on_scratch) = (test.mount()?, scratch.mount()?);
+    write_and_sync(&on_test.path().join("whose"), test.lv_name())?;
+    write_and_sync(&on_scratch.path().join("whose"), scratch.lv_name())?;
     tell(&test);
     tell(&scratch);
-    assert_eq!(fs::read_to_string(on_test.file("whose"))?, test.lv_name());
-    assert_eq!(fs::read_to_string(on_scratch.file("whose"))?, scratch.lv_name());
+    assert_eq!(fs::read_to_string(on_test.path().join("whose"))?, test.lv_name());
+    assert_eq!(
+        fs::read_to_string(on_scratch.path().join("whose"))?,
+        scratch.lv_name()
+    );
     Ok(())
 }
 
@@ -62,16 +65,14 @@ fn a_full_filesystem_says_enospc(test: Volume) -> Result<(), Box<dyn Error>> {
     Stamped::new(&test).check();
     let device = text(test.path());
     run("mkfs.ext4", &["-q", "-F", device]);
-    let mounted = Mounted::new(device);
-    write_and_sync(&mounted.file("whose"), test.lv_name())?;
-    let err = write_and_sync(&mounted.file("large"), &"x".repeat(17 << 20)).unwrap_err();
+    let mount = test.mount()?;
+    write_and_sync(&mount.path().join("whose"), test.lv_name())?;
+    let err = write_and_sync(&mount.path().join("large"), &"x".repeat(17 << 20)).unwrap_err();
     assert_eq!(err.kind(), ErrorKind::StorageFull);
-    drop(mounted);
+    mount.unmount()?;
     run("e2fsck", &["-f", "-n", device]);
-    assert_eq!(
-        fs::read_to_string(Mounted::new(device).file("whose"))?,
-        test.lv_name()
-    );
+    let mount = test.mount()?;
+    assert_eq!(fs::read_to_string(mount.path().join("whose"))?, test.lv_name());
     Ok(())
 }
 
@@ -99,9 +100,9 @@ fn ext4_takes_an_external_journal(test: Volume, journal: Volume) -> Result<(), B
             &device,
         ],
     );
-    let mounted = Mounted::new(&device);
-    write_and_sync(&mounted.file("whose"), test.lv_name())?;
-    assert_eq!(fs::read_to_string(mounted.file("whose"))?, test.lv_name());
+    let mount = test.mount()?;
+    write_and_sync(&mount.path().join("whose"), test.lv_name())?;
+    assert_eq!(fs::read_to_string(mount.path().join("whose"))?, test.lv_name());
     Ok(())
 }
 
@@ -112,7 +113,9 @@ fn a_destroyed_superblock_is_restored_from_its_copy(test: Volume) -> Result<(), 
     tell(&test);
     let device = text(test.path());
     run("mkfs.ext4", &["-q", "-F", "-b", "1024", device]);
-    write_and_sync(&Mounted::new(device).file("whose"), test.lv_name())?;
+    let mount = test.mount()?;
+    write_and_sync(&mount.path().join("whose"), test.lv_name())?;
+    mount.unmount()?;
     run(
         "dd",
         &[
@@ -137,9 +140,7 @@ fn a_destroyed_superblock_is_restored_from_its_copy(test: Volume) -> Result<(), 
         String::from_utf8_lossy(&fixed.stdout)
     );
     run("e2fsck", &["-f", "-n", device]);
-    assert_eq!(
-        fs::read_to_string(Mounted::new(device).file("whose"))?,
-        test.lv_name()
-    );
+    let mount = test.mount()?;
+    assert_eq!(fs::read_to_string(mount.path().join("whose"))?, test.lv_name());
     Ok(())
 }
