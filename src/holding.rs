@@ -13,6 +13,7 @@ use crate::give_back::{all_gone, give_back};
 use crate::keep::Keep;
 use crate::lease::Lease;
 use crate::loops::LoopDevice;
+use crate::lvm::MountBySudo;
 use crate::owner::OwnerTag;
 use crate::reap;
 use crate::request::{Request, with_attempt};
@@ -89,6 +90,12 @@ impl Holding {
         let held = inner.held.iter().find(|held| held.volume.lv_name == lv_name);
         let device = held.and_then(|held| held.device.as_ref());
         device.map(LoopDevice::shared).transpose()
+    }
+
+    /// Tells how a volume is mounted and unmounted, where that takes sudo.
+    pub(crate) fn mount_by_sudo(&self, lv_name: &str) -> Option<MountBySudo> {
+        let inner = self.lock();
+        inner.claim.backend.mount_by_sudo(lv_name, &inner.claim.tag)
     }
 
     /// Gives back, or keeps, whatever is still held when a test has ended.

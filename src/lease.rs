@@ -30,6 +30,11 @@ impl Blank {
             .map_err(|err| Error::io("make a lease in", dir.leases(), err))
     }
 
+    /// Takes a file that another process has locked, as [`Lease::inherited`] does.
+    pub(crate) fn inherited(file: File) -> Self {
+        Self(file)
+    }
+
     /// Returns the file for a program that is going to work on the session.
     pub(crate) fn shared(&self) -> Result<File> {
         self.0
@@ -78,6 +83,14 @@ impl Lease {
         };
         fault::point("lease made");
         Ok(Some(Self { path, lock }))
+    }
+
+    /// Takes what another process holds, and has given us to hold on to.
+    pub(crate) fn inherited(file: File) -> Self {
+        Self {
+            path: "/dev/stdin".into(),
+            lock: FileLock::inherited(file),
+        }
     }
 
     /// Looks at a session's lease, and holds it, shared, if its owner does not.

@@ -31,6 +31,7 @@ mod lvm;
 #[cfg(feature = "cli")]
 pub mod metrics;
 mod mkfs;
+mod mkfs_copied;
 mod mount;
 mod mount_point;
 mod mounts;
@@ -49,6 +50,7 @@ mod queue;
 mod reap;
 mod request;
 mod retention;
+mod root;
 mod session;
 mod session_id;
 mod source;
@@ -56,6 +58,8 @@ mod stacked;
 mod startup;
 mod state;
 mod state_dir;
+#[cfg(feature = "cli")]
+pub mod sudoers;
 mod test_dev;
 #[cfg(feature = "cli")]
 pub mod timer;
@@ -204,4 +208,9 @@ pub mod __private {
         DECLARATIONS, Declaration, DeclaredVolume, Ended, Outcome, Session, lend, linkme, run, run_async,
         run_opaque, run_opaque_async, take,
     };
+}
+
+#[doc(hidden)]
+pub mod __root {
+    pub use crate::root::{IS_ROOT_PROGRAM, main};
 }

@@ -22,6 +22,7 @@ pub(crate) enum Doubt {
     OtherPidNamespace,
     HiddenProcess,
     SaysTooLittle,
+    AnotherUser,
 }
 
 impl fmt::Display for Doubt {
@@ -31,6 +32,7 @@ impl fmt::Display for Doubt {
             Self::OtherHost => "its owner is on another host",
             Self::OtherPidNamespace => "its owner is in another pid namespace and has no lease here",
             Self::HiddenProcess => "its owner's process is hidden from this user",
+            Self::AnotherUser => "it is another user's, who has its lease",
             Self::SaysTooLittle => "its record does not say enough of its owner",
         })
     }

@@ -78,6 +78,11 @@ impl FileLock {
         Self { file }.still_there()
     }
 
+    /// Takes a file on which another process has the lock: it is held as long as any of us has it open.
+    pub(crate) fn inherited(file: File) -> Self {
+        Self { file }
+    }
+
     /// Tells whether nobody else holds the lock, and makes it exclusive if so.
     pub(crate) fn is_nobody_elses(&self) -> bool {
         fs2::FileExt::try_lock_exclusive(&self.file).is_ok()

@@ -7,6 +7,7 @@ use crate::command::Invocation;
 use crate::error::{Error, Result};
 use crate::lease::Lease;
 use crate::loops::LoopDevice;
+use crate::mkfs_copied;
 
 /// How a volume's filesystem is made. Its program was found.
 pub(crate) struct Mkfs<'spec> {
@@ -36,6 +37,15 @@ impl<'spec> Mkfs<'spec> {
     /// holds the lease too, so that nobody removes a volume on which it is at work; and a loop device, so that
     /// none of another session can be in its place.
     pub(crate) fn run(self, made: &Made, lease: &Lease) -> Result<()> {
+        let failed = |err| Error::Mkfs {
+            fs_type: self.fs_type.to_owned(),
+            volume: self.volume.name().to_owned(),
+            size: made.size,
+            source: Box::new(err),
+        };
+        if mkfs_copied::is_needed(self.fs_type, &made.path) {
+            return mkfs_copied::make(self.program, &made.path, made.size.get(), lease).map_err(failed);
+        }
         let device = made.device.as_ref().map(LoopDevice::shared).transpose()?;
         let program = self
             .program
@@ -43,12 +53,6 @@ impl<'spec> Mkfs<'spec> {
             .holding(lease.shared()?)
             .keeping(device)
             .changing();
-        let failed = |err| Error::Mkfs {
-            fs_type: self.fs_type.to_owned(),
-            volume: self.volume.name().to_owned(),
-            size: made.size,
-            source: Box::new(err),
-        };
         program.run().map_err(failed)?;
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::holders::users_of_mount;
 use crate::holding::Holding;
+use crate::lvm::MountBySudo;
 use crate::mount_point;
 use crate::mounts::{block_device, mounts_at, source_of, unmount};
 
@@ -48,6 +49,7 @@ pub struct Mount {
     /// A child that was forked off has a copy of this value, and nothing to unmount.
     pid: u32,
     is_mounted: bool,
+    sudo: Option<MountBySudo>,
     /// The last of these gives the volume back.
     _holding: Arc<Holding>,
 }
@@ -60,6 +62,9 @@ impl Mount {
             return Err(Error::NotRoot {
                 doing: "mounting an image file",
             });
+        }
+        if let Some(sudo) = holding.mount_by_sudo(&volume.lv_name) {
+            return Self::by_sudo(volume, options, sudo, holding);
         }
         let mut program = Invocation::new("mount", "mount")?.changing();
         if !options.is_empty() {
@@ -90,6 +95,27 @@ impl Mount {
             device,
             pid: process::id(),
             is_mounted: true,
+            sudo: None,
+            _holding: holding,
+        })
+    }
+
+    /// What is on the volume is found out here, so that nothing that runs as root reads it but the kernel.
+    fn by_sudo(volume: &Named, options: &str, sudo: MountBySudo, holding: Arc<Holding>) -> Result<Self> {
+        let fs_type = fs_type_on(&volume.path)?;
+        let lease = holding.shared_lease()?;
+        let point = mount_point::make(&volume.lv_name)?;
+        if let Err(err) = sudo.mount(&point, &fs_type, options, lease) {
+            // As above.
+            let _ = mount_point::remove(&point);
+            return Err(err);
+        }
+        Ok(Self {
+            point,
+            device: volume.path.clone(),
+            pid: process::id(),
+            is_mounted: true,
+            sudo: Some(sudo),
             _holding: holding,
         })
     }
@@ -131,8 +157,14 @@ impl Mount {
                 fault::point("unmounted");
                 return mount_point::remove(&self.point);
             }
-            for err in mounts.iter().filter_map(|mount| unmount(mount).err()) {
-                last = err;
+            for mount in mounts {
+                let unmounted = match &self.sudo {
+                    Some(sudo) => sudo.unmount(&mount.point),
+                    None => unmount(&mount),
+                };
+                if let Err(err) = unmounted {
+                    last = err;
+                }
             }
         }
         match last.raw_os_error() {
@@ -143,6 +175,22 @@ impl Mount {
             _ => Err(Error::io("unmount", &self.point, last)),
         }
     }
+}
+
+/// Has blkid(8) find out what mount(8) would.
+fn fs_type_on(device: &Path) -> Result<String> {
+    let mut found = Invocation::new("blkid", "util-linux")?
+        .args(["--probe", "--output", "value", "--match-tag", "TYPE"])
+        .arg(device)
+        .finish()?;
+    let fs_type = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    if found.status.success() && !fs_type.is_empty() {
+        return Ok(fs_type);
+    }
+    if found.stderr.trim().is_empty() {
+        found.stderr = "it finds no filesystem there".to_owned();
+    }
+    Err(found.error())
 }
 
 impl AsRef<Path> for Mount {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,17 @@ impl Mount {
             || (self.number.starts_with("0:") && self.sources().any(|source| devices.contains(&source)))
     }
 
+    /// Finds out which mount of ours an open file or directory lies in.
+    pub(crate) fn of_descriptor(descriptor: &impl AsRawFd) -> Option<Self> {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd())).ok()?;
+        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+        let id: u64 = id.trim().parse().ok()?;
+        let text = fs::read("/proc/self/mountinfo").ok()?;
+        parse(&text, std::process::id())
+            .into_iter()
+            .find(|mount| mount.id == id)
+    }
+
     fn devices(&self) -> Vec<u64> {
         let number = self.number.split_once(':').and_then(|(major, minor)| {
             let major: u64 = major.parse().ok().filter(|&major| major != 0)?;
@@ -48,7 +60,8 @@ impl Mount {
         let text = self.source.to_string_lossy().into_owned();
         let paths: Vec<PathBuf> = text
             .split(':')
-            .filter(|part| part.starts_with('/'))
+            // Who mounts by FUSE may call it what he likes, and have us look where nobody answers.
+            .filter(|part| part.starts_with("/dev/") && !part.contains("/../"))
             .map(PathBuf::from)
             .collect();
         paths.into_iter().filter_map(|path| block_device(&path))
@@ -89,6 +102,16 @@ pub(crate) fn mounts_at(point: &Path, device: u64) -> Vec<Mount> {
     let mut mounts = mounts_of(&BTreeSet::from([device]));
     mounts.retain(|mount| mount.point == point);
     mounts
+}
+
+/// Lists where a device is mounted by what this process sees, those first that lie within others.
+pub(crate) fn points_of(device: u64) -> Vec<PathBuf> {
+    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let devices = BTreeSet::from([device]);
+    let mut mounts = parse(&text, std::process::id());
+    mounts.retain(|mount| mount.is_of(&devices));
+    mounts.sort_by_key(|mount| Reverse(mount.id));
+    mounts.into_iter().map(|mount| mount.point).collect()
 }
 
 /// Tells whether anything is mounted at this path, in any namespace.

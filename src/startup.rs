@@ -8,6 +8,7 @@ use std::panic::catch_unwind;
 use crate::declared;
 use crate::harness::{self, DECLARATIONS};
 use crate::reap;
+use crate::root::IS_ROOT_PROGRAM;
 use crate::state::State;
 use crate::state_dir::StateDir;
 use crate::watchdog;
@@ -20,6 +21,9 @@ const REAPER_VARIABLE: &str = "KDEV_REAPER";
 // child processes, no threads; nothing is written to standard output, which test runners parse.
 #[ctor::ctor(unsafe)]
 fn at_startup() {
+    if !IS_ROOT_PROGRAM.is_empty() {
+        return;
+    }
     watchdog::serve_if_asked();
     harness::end_with_parent();
     watchdog::constructor_has_run();

@@ -1,10 +1,11 @@
-//! A rule for udev, which spares our LVs what is done for disks that may hold anything.
+//! Rules for udev. One spares our LVs what is done for disks that may hold anything; the other gives the nodes of
+//! ordinary users' LVs to these, see `root/nodes`.
 //!
 //! udev opens each new disk to look for filesystems, RAID members and PVs, and again whenever somebody has
 //! written to it. On a test's volume that is time, a device that is busy when it is to be removed, and links to what
 //! the last test has left there. And where LVM waits for udev, two programs are run of which one says what we know.
 //!
-//! The rule is where udev keeps what holds until the next boot, so nothing is installed, and nothing stays.
+//! They are where udev keeps what holds until the next boot, so nothing is installed, and nothing stays.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
@@ -41,16 +42,38 @@ ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}="1"
 LABEL="kdev_volumes_end"
 "#;
 
-/// Makes sure that udev has the rule, if there is udev.
+/// After the rules that give nodes to groups, in Debian and elsewhere.
+const OWNERS_PATH: &str = "/run/udev/rules.d/90-kdev-volumes-owners.rules";
+
+/// Each time that udev looks at a node it sets its rights, and it makes the node anew when an LV is activated again.
+const OWNERS_RULE: &str = r#"# Of kdev-volumes, and written again by it: the volumes of ordinary users are theirs alone.
+ACTION!="remove", ATTR{dm/uuid}=="LVM-?*", IMPORT{file}="/run/kdev-volumes/nodes/$attr{dm/uuid}"
+ACTION!="remove", ATTR{dm/uuid}=="LVM-?*", ENV{KDEV_OWNER}=="?*", OWNER="$env{KDEV_OWNER}", GROUP="root", MODE="0600"
+"#;
+
+/// Makes sure that udev leaves our LVs alone, if there is udev.
 ///
 /// # Errors
 ///
 /// Those of writing a file in `/run`, and of telling udev; LVs can be made without.
 pub(crate) fn ensure() -> Result<()> {
-    if !Path::new(CONTROL).exists() || fs::read(PATH).is_ok_and(|rule| rule == RULE.as_bytes()) {
+    have(PATH, RULE)
+}
+
+/// Makes sure that udev gives nodes to the owners that are written down, if there is udev.
+///
+/// # Errors
+///
+/// As [`ensure`]; without it nodes are root's as soon as an LV is activated again.
+pub(crate) fn ensure_owners() -> Result<()> {
+    have(OWNERS_PATH, OWNERS_RULE)
+}
+
+fn have(path: &str, rule: &str) -> Result<()> {
+    if !Path::new(CONTROL).exists() || fs::read(path).is_ok_and(|found| found == rule.as_bytes()) {
         return Ok(());
     }
-    write().map_err(|err| Error::io("write", PATH, err))?;
+    write(Path::new(path), rule).map_err(|err| Error::io("write", path, err))?;
     Invocation::new("udevadm", "udev")?
         .args(["control", "--reload"])
         .run()?;
@@ -58,15 +81,14 @@ pub(crate) fn ensure() -> Result<()> {
 }
 
 /// By renaming, since udev may read at any time.
-fn write() -> io::Result<()> {
-    let path = Path::new(PATH);
+fn write(path: &Path, rule: &str) -> io::Result<()> {
     let dir = path.parent().expect("it has one");
     match DirBuilder::new().mode(0o755).create(dir) {
         Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
         _ => {}
     }
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(RULE.as_bytes())?;
+    file.write_all(rule.as_bytes())?;
     file.as_file()
         .set_permissions(fs::Permissions::from_mode(0o644))?;
     file.persist(path)?;

@@ -7,10 +7,13 @@ use crate::holders::is_claimed;
 use crate::images::ImageDir;
 use crate::lease::Lease;
 use crate::loops::{self, LoopDevice, LoopDir};
-use crate::lvm::{Group, NewLv, Shell};
+use crate::lvm::{Group, MountBySudo, NewLv, Shell, is_the_way};
+use crate::mount_point;
+use crate::mounts::{block_device, points_of};
 use crate::owner::OwnerTag;
 use crate::state::Kind;
 use crate::udev;
+use crate::undo;
 
 /// What makes volumes and removes them.
 #[derive(Clone, Debug)]
@@ -68,8 +71,10 @@ impl Backend {
     ) -> Result<Vec<Made>> {
         match self {
             Self::Lvm(group) => {
-                // Without it all takes longer, and that is all.
-                let _ = udev::ensure();
+                // Without it all takes longer, and that is all. For ordinary users kdev-root does it.
+                if !is_the_way() {
+                    let _ = udev::ensure();
+                }
                 let new: Vec<NewLv> = wanted
                     .iter()
                     .map(|volume| NewLv {
@@ -157,6 +162,38 @@ impl Backend {
             }
             Self::Loop(_) => loops::pin(&volume.path, &volume.lv_name),
             Self::Image(_) => crate::images::pin(&volume.path, &volume.lv_name),
+        }
+    }
+
+    /// Tells how a volume is mounted and unmounted, where that takes sudo: an ordinary user's LV.
+    pub(crate) fn mount_by_sudo(&self, lv_name: &str, tag: &OwnerTag) -> Option<MountBySudo> {
+        match self {
+            Self::Lvm(group) if is_the_way() => Some(MountBySudo {
+                vg_name: group.name.clone(),
+                tag: tag.clone(),
+                lv_name: lv_name.to_owned(),
+            }),
+            Self::Lvm(_) | Self::Loop(_) | Self::Image(_) => None,
+        }
+    }
+
+    /// Clears away what the dead left standing on their volumes.
+    pub(crate) fn clear(&self, owned: &[(&OwnerTag, &Named)]) {
+        let pinned: Vec<File> = owned.iter().filter_map(|(_, volume)| self.pin(volume)).collect();
+        undo::clear(&pinned);
+        drop(pinned);
+        for (tag, volume) in owned {
+            let Some(sudo) = self.mount_by_sudo(&volume.lv_name, tag) else {
+                continue;
+            };
+            // Whose the device is, sudo's side asks again.
+            let points = block_device(&volume.path).map_or_else(Vec::new, points_of);
+            for point in points {
+                // What cannot be done shows by what stands there still, and is told then.
+                if sudo.unmount(&point).is_ok() {
+                    mount_point::remove_if_ours(&point);
+                }
+            }
         }
     }
 

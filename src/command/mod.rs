@@ -156,6 +156,11 @@ impl Invocation {
         self
     }
 
+    /// Tells whether there is such an argument yet.
+    pub(crate) fn has_arg(&self, is_it: impl Fn(&OsStr) -> bool) -> bool {
+        self.args.iter().any(|arg| is_it(arg))
+    }
+
     /// Says that the program changes something, so that tests may die around it.
     pub(crate) fn changing(mut self) -> Self {
         self.changes = true;

@@ -254,11 +254,22 @@ pub enum Error {
 
     /// The user may not do that.
     #[error(
-        "{doing} needs root (run it as root, for example `sudo -E cargo nextest run`; where files will do, KERNELDEV_DEVICE_POOL=images gives image files without any rights)"
+        "{doing} needs root (run it as root, for example `sudo -E cargo nextest run`; for a pool, have root run `kdev setup-sudo --install` once; where files will do, KERNELDEV_DEVICE_POOL=images gives image files without any rights)"
     )]
     NotRoot {
         /// What was to be done.
         doing: &'static str,
+    },
+
+    /// sudo does not let this user have done what ordinary users may.
+    #[error(
+        "sudo did not run `{}`: {said} (as root: `kdev setup-sudo --install --user NAME`; or run this as root)", program.display()
+    )]
+    NoSudo {
+        /// What it was to run.
+        program: PathBuf,
+        /// What it said.
+        said: String,
     },
 
     /// A program that is needed is not installed.

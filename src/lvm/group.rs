@@ -1,15 +1,18 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
 
 use crate::clean::Clean;
-use crate::command::Invocation;
+use crate::command::{Finished, Invocation};
 use crate::error::{Error, Result};
 use crate::lease::{Blank, Lease};
+use crate::lvm::by_sudo::{self, BySudo};
 use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
 use crate::lvm::shell::{self, Shell};
 use crate::lvm::{KEPT_TAG, Mapped, POOL_TAG, changing, reading, writing};
 use crate::owner::OwnerTag;
+use crate::root::Verb;
 use crate::session_id::SessionId;
 
 /// A VG that carries our tag, or did when something about it was written down. What removes or marks
@@ -56,6 +59,14 @@ pub(crate) struct Listing {
     pub(crate) volumes: Vec<Lv>,
     /// Parts of thin pools, see [`Group::unwedge`].
     pub(crate) wedged: Vec<String>,
+}
+
+/// What LVM says of a VG, in its own words.
+#[derive(Debug)]
+pub(crate) struct Reported {
+    pub(crate) json: Vec<u8>,
+    /// Whether it has our tag.
+    pub(crate) is_ours: bool,
 }
 
 impl Group {
@@ -111,9 +122,24 @@ impl Group {
             free: Bytes::new(row.vg_free),
             extent: Bytes::new(row.vg_extent_size),
         };
-        let clean = Clean::of_tags(&row.vg_tags);
+        let clean = match by_sudo::is_the_way() {
+            // kdev-root keeps the promise, before the volume is the user's to read.
+            true => Clean::default(),
+            false => Clean::of_tags(&row.vg_tags),
+        };
         let name = row.vg_name;
         Ok((Self { name, clean }, room))
+    }
+
+    /// Returns LVM's report on a VG, and whether that is ours; `None` if there is none of that name.
+    pub(crate) fn report(name: &str) -> Result<Option<Reported>> {
+        let Some(done) = asked(name)? else { return Ok(None) };
+        let rows = report::vgs(&done.command, &done.stdout)?;
+        let is_ours = |row: &VgRow| row.vg_tags.iter().any(|tag| tag == POOL_TAG);
+        Ok(Some(Reported {
+            is_ours: rows.iter().all(is_ours),
+            json: done.stdout,
+        }))
     }
 
     /// Takes the VG that a record names, without a look at it: enough for giving back.
@@ -135,6 +161,15 @@ impl Group {
     /// LVM wipes what signatures it finds and the first 4 KiB. It holds the lease too: if we die, the
     /// session is not dead before LVM is done, so nobody looks for an LV too early.
     pub(crate) fn create(&self, new: &[NewLv], lease: &Lease, mut shell: Option<Shell>) -> Result<()> {
+        if let (Some(sudo), Some(first)) = (BySudo::find()?, new.first()) {
+            let verb = Verb::Create {
+                vg: self.name.clone(),
+                tag: first.tag.clone(),
+                is_kept: first.is_kept,
+                volumes: new.iter().map(|new| (new.name.to_owned(), new.size)).collect(),
+            };
+            return sudo.holding(lease.shared()?).run(&verb).map(drop);
+        }
         let commands: Vec<Vec<String>> = new.iter().map(|new| self.create_command(new)).collect();
         let lines: Vec<String> = commands.iter().map(|words| words.join(" ")).collect();
         let Some(scripts) = shell::scripts(&lines) else {
@@ -177,10 +212,12 @@ impl Group {
 
     /// Lists the LVs of the VG, and what keeps thin pools of ours from working.
     pub(crate) fn listing(&self) -> Result<Listing> {
-        let done = reading("lvs")?
-            .args(READABLE)
-            .args(["--all", "-o", LV_FIELDS, &self.name])
-            .run()?;
+        let done = match BySudo::find()? {
+            Some(sudo) => sudo.run(&Verb::List {
+                vg: self.name.clone(),
+            })?,
+            None => self.lvs(LV_FIELDS)?,
+        };
         let rows = report::lvs(&done.command, &done.stdout)?;
         let wedged = wedged(&rows);
         let volumes = rows
@@ -191,9 +228,44 @@ impl Group {
         Ok(Listing { volumes, wedged })
     }
 
+    /// Returns the report from which [`listing`](Self::listing) is read, with the VG's UUID and those of its LVs.
+    pub(crate) fn report_of_lvs(&self) -> Result<(Vec<u8>, String, BTreeSet<String>)> {
+        let done = self.lvs(&format!("{LV_FIELDS},vg_uuid"))?;
+        let rows = report::lvs(&done.command, &done.stdout)?;
+        let vg_uuid = rows.first().map_or_else(String::new, |row| row.vg_uuid.clone());
+        Ok((
+            done.stdout,
+            vg_uuid,
+            rows.into_iter().map(|row| row.lv_uuid).collect(),
+        ))
+    }
+
+    fn lvs(&self, fields: &str) -> Result<Finished> {
+        reading("lvs")?
+            .args(READABLE)
+            .args(["--all", "-o", fields, &self.name])
+            .run()
+    }
+
+    /// Finds an LV that has the name *and* the tag, in a VG of ours.
+    pub(crate) fn owned(&self, lv_name: &str, tag: &OwnerTag) -> Result<Option<Lv>> {
+        let done = reading("lvs")?
+            .args(READABLE)
+            .args(["-o", LV_FIELDS, "--select", &selection(&[(tag, vec![lv_name])])])
+            .arg(format!("{}/{lv_name}", self.name))
+            .run()?;
+        let rows = report::lvs(&done.command, &done.stdout)?;
+        Ok(rows.into_iter().map(Lv::from).find(|lv| lv.name == lv_name))
+    }
+
     /// Takes down a part of a thin pool that is active while the pool is not, as a killed command of
     /// LVM's leaves it. Nothing of its data is touched, and the pool can be used again.
     pub(crate) fn unwedge(&self, part: &str) -> Result<()> {
+        if let Some(sudo) = BySudo::find()? {
+            let (vg, part) = (self.name.clone(), part.to_owned());
+            sudo.run(&Verb::Unwedge { vg, part })?;
+            return Ok(());
+        }
         writing("lvchange")?
             .args(["--yes", "--activate", "n", &format!("{}/{part}", self.name)])
             .run()?;
@@ -209,11 +281,36 @@ impl Group {
     ///
     /// LVM removes all of them or none, and passes over a name whose tag is another's.
     pub(crate) fn try_remove(&self, owned: &[(&OwnerTag, Vec<&str>)]) -> Result<()> {
+        if BySudo::find()?.is_some() {
+            return self.try_remove_by_sudo(owned);
+        }
         self.run_on(writing("lvremove")?.arg("--yes"), owned)
+    }
+
+    /// kdev-root takes one tag at a time. What is left of one keeps no other.
+    fn try_remove_by_sudo(&self, owned: &[(&OwnerTag, Vec<&str>)]) -> Result<()> {
+        let mut done = Ok(());
+        for (tag, lv_names) in owned {
+            let Some(sudo) = BySudo::find()? else { continue };
+            let removed = sudo.run_on(lv_names, |names| Verb::Remove {
+                vg: self.name.clone(),
+                tag: (*tag).clone(),
+                names,
+            });
+            done = done.and(removed);
+        }
+        done
     }
 
     /// Marks LVs as kept, so that they stay kept if the records are lost.
     pub(crate) fn mark_kept(&self, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
+        if let Some(sudo) = BySudo::find()? {
+            return sudo.run_on(lv_names, |names| Verb::Keep {
+                vg: self.name.clone(),
+                tag: tag.clone(),
+                names,
+            });
+        }
         self.run_on(
             writing("lvchange")?.args(["--addtag", KEPT_TAG]),
             &[(tag, lv_names.to_vec())],
@@ -306,15 +403,24 @@ fn wedged(rows: &[LvRow]) -> Vec<String> {
         .collect()
 }
 
+fn find(name: &str) -> Result<Option<VgRow>> {
+    let done = match BySudo::find()? {
+        Some(sudo) => Some(sudo.run(&Verb::Room { vg: name.to_owned() })?),
+        None => asked(name)?,
+    };
+    let Some(done) = done else { return Ok(None) };
+    Ok(report::vgs(&done.command, &done.stdout)?.into_iter().next())
+}
+
 /// Asks for one VG. LVM's status tells no difference between a VG that is missing and other trouble,
 /// so a failure is followed by the question which VGs there are.
-fn find(name: &str) -> Result<Option<VgRow>> {
+fn asked(name: &str) -> Result<Option<Finished>> {
     let asked = reading("vgs")?
         .args(READABLE)
         .args(["-o", VG_FIELDS, name])
         .finish()?;
     if asked.status.success() {
-        return Ok(report::vgs(&asked.command, &asked.stdout)?.into_iter().next());
+        return Ok(Some(asked));
     }
     let all = reading("vgs")?.args(READABLE).args(["-o", VG_FIELDS]).run()?;
     match report::vgs(&all.command, &all.stdout)?
@@ -344,6 +450,7 @@ mod tests {
             lv_tags: vec![tag.into()],
             lv_size: 0,
             lv_active: active.into(),
+            vg_uuid: String::new(),
         }
     }
 

@@ -53,6 +53,11 @@ impl Mapped {
         (uuid == self.kernel_uuid).then_some(file)
     }
 
+    /// Returns the UUID by which the kernel, and udev, know it.
+    pub(crate) fn kernel_uuid(&self) -> &str {
+        &self.kernel_uuid
+    }
+
     /// Tells whether the kernel has it no more.
     pub(crate) fn is_gone(&self) -> bool {
         read(&self.dir.join("dm/uuid")).is_none_or(|uuid| uuid != self.kernel_uuid)

@@ -1,12 +1,14 @@
 //! LVM, through its own commands. The one folder that names them.
 
+mod by_sudo;
 mod group;
 mod mapped;
 mod physical;
 mod report;
 mod shell;
 
-pub(crate) use group::{Group, Listing, Lv, NewLv, Room};
+pub(crate) use by_sudo::{MountBySudo, is_the_way};
+pub(crate) use group::{Group, Listing, Lv, NewLv, Reported, Room};
 pub(crate) use mapped::{Mapped, MappedName, unmap};
 pub(crate) use physical::{
     Physical, announce, make_group, physical_at, physical_by_uuid, physicals_of, unmake_group,

@@ -56,6 +56,9 @@ pub(super) struct LvRow {
     pub(super) lv_size: u64,
     /// `active`, or nothing, or that it cannot be told.
     pub(super) lv_active: String,
+    /// Where it was asked for.
+    #[serde(default)]
+    pub(super) vg_uuid: String,
 }
 
 /// A row of `pvs`.

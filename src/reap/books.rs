@@ -86,7 +86,7 @@ pub(crate) fn survey(state: &State, places: &Places, seized: BTreeMap<SessionId,
         .filter_map(|record| {
             // A record whose name is not of our form is not ours to owners.
             let tag = OwnerTag::new(record.session()?, record.owner());
-            let liveness = owners.liveness(&tag);
+            let liveness = owners.liveness(record.kind, &tag);
             Some((record, tag, liveness))
         })
         .collect();
@@ -193,7 +193,7 @@ impl Survey {
             presence: presence(record, lv.as_ref(), &self.backends),
             verdict: match first {
                 // What the LV itself says of its owner counts too.
-                Liveness::Dead => owners.verdict(&tag, kept),
+                Liveness::Dead => owners.verdict(record.kind, &tag, kept),
                 _ => Verdict::of(kept, first),
             },
             is_marked_kept: is_marked || (lv.is_none() && record.kind != Kind::Image),
@@ -239,7 +239,7 @@ pub(crate) fn dead_by_their_records<'a>(
     for record in records.iter().filter(|record| !record.is_kept() && worth(record)) {
         let Some(session) = record.session() else { continue };
         let tag = OwnerTag::new(session, record.owner());
-        if owners.verdict(&tag, false) == Verdict::Dead {
+        if owners.verdict(record.kind, &tag, false) == Verdict::Dead {
             dead.push(record);
         }
     }

@@ -12,6 +12,7 @@ use crate::here::Here;
 use crate::lease::Lease;
 use crate::liveness::{LeaseState, Liveness, liveness};
 use crate::lock::FileLock;
+use crate::lvm;
 use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file;
 use crate::process::Process;
@@ -41,8 +42,13 @@ pub(crate) fn reap_if_any_died(state: &State) -> Result<Reaped> {
         return Ok(Reaped::default());
     }
     let is_root = nix::unistd::geteuid().is_root();
+    let is_in_reach = |kind: Kind| match kind {
+        Kind::Image => true,
+        Kind::Lvm => is_root || lvm::is_the_way(),
+        Kind::Loop => is_root,
+    };
     let worth = |record: &Record| {
-        if !is_root && record.kind != Kind::Image {
+        if !is_in_reach(record.kind) {
             return false;
         }
         let tried = record
@@ -152,15 +158,17 @@ pub(super) fn wait_for_reapers(state: &State) -> Result<FileLock> {
     FileLock::wait(&lock).map_err(|err| trust::error("lock", lock, err))
 }
 
-/// Returns all the places in which this user can have volumes: images need no rights, all else needs root.
+/// Returns all the places in which this user can have volumes: images need no rights, LVs root or kdev-root, and
+/// loop devices root.
 pub(super) fn all_places(state: &State) -> Result<Places> {
-    match nix::unistd::geteuid().is_root() {
-        true => places(state, None),
-        false => Ok(Places {
-            images: true,
-            ..Places::default()
-        }),
+    let mut all = places(state, None)?;
+    if !nix::unistd::geteuid().is_root() {
+        all.loops = false;
+        if !lvm::is_the_way() {
+            all.vgs.clear();
+        }
     }
+    Ok(all)
 }
 
 /// Returns where volumes of one pool, or of all, are to be looked for.

@@ -18,7 +18,7 @@ use crate::state::{Kind, Record, Records, State};
 /// Takes an LV's own word, where no record tells of it.
 pub(super) fn lv(vg_name: String, lv: Lv, tag: OwnerTag, owners: &mut Owners<'_>) -> Entry {
     Entry {
-        verdict: owners.verdict(&tag, lv.is_kept()),
+        verdict: owners.verdict(Kind::Lvm, &tag, lv.is_kept()),
         is_marked_kept: lv.is_kept(),
         lv_name: lv.name,
         path: lv.path,
@@ -60,7 +60,7 @@ pub(super) fn images(state: &State, records: &Records, owners: &mut Owners<'_>) 
         let tag = Lease::tag(state.dir(), &session)?;
         // Before the look: an owner that marks its image as kept between the two, and ends, would else have
         // let go of one without a mark.
-        owners.liveness(&tag);
+        owners.liveness(Kind::Image, &tag);
         // What cannot be seen keeps its lease, by which it is found as soon as it can.
         let found = images_of(state, &session).ok()?;
         Some(found.into_iter().map(move |image| (image, tag.clone())))
@@ -92,7 +92,7 @@ fn lost_sessions(state: &State, records: &Records) -> BTreeSet<SessionId> {
 /// Takes a loop device's own word, and its lease's.
 fn loop_device(device: Attached, tag: OwnerTag, owners: &mut Owners<'_>) -> Entry {
     Entry {
-        verdict: owners.verdict(&tag, !device.is_autoclear),
+        verdict: owners.verdict(Kind::Loop, &tag, !device.is_autoclear),
         is_marked_kept: !device.is_autoclear,
         lv_name: device.name,
         path: device.path,
@@ -110,7 +110,7 @@ fn loop_device(device: Attached, tag: OwnerTag, owners: &mut Owners<'_>) -> Entr
 /// was kept.
 fn image(image: Found, tag: OwnerTag, owners: &mut Owners<'_>) -> Entry {
     Entry {
-        verdict: owners.verdict(&tag, image.is_marked_kept),
+        verdict: owners.verdict(Kind::Image, &tag, image.is_marked_kept),
         is_marked_kept: image.is_marked_kept,
         lv_name: image.lv_name,
         path: image.path,

@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use crate::here::Here;
 use crate::lease::Lease;
-use crate::liveness::{LeaseState, Liveness, liveness};
+use crate::liveness::{Doubt, LeaseState, Liveness, liveness};
 use crate::owner::OwnerTag;
 use crate::process::Process;
 use crate::reap::judge::Verdict;
 use crate::session_id::SessionId;
-use crate::state::State;
+use crate::state::{Kind, State};
 
 /// Tells which owners live. Asks for each session's lease once, and holds on to those that nobody else
 /// holds.
@@ -32,11 +32,20 @@ impl<'a> Owners<'a> {
         })
     }
 
-    pub(super) fn verdict(&mut self, tag: &OwnerTag, kept: bool) -> Verdict {
-        Verdict::of(kept, self.liveness(tag))
+    pub(super) fn verdict(&mut self, kind: Kind, tag: &OwnerTag, kept: bool) -> Verdict {
+        Verdict::of(kept, self.liveness(kind, tag))
     }
 
-    pub(super) fn liveness(&mut self, tag: &OwnerTag) -> Liveness {
+    /// What an ordinary user may not remove is not known to be dead either: for that there are the user whose it
+    /// is, and root.
+    pub(super) fn liveness(&mut self, kind: Kind, tag: &OwnerTag) -> Liveness {
+        match self.liveness_of(tag) {
+            Liveness::Dead if kind == Kind::Lvm && is_anothers(tag) => Liveness::Unknown(Doubt::AnotherUser),
+            told => told,
+        }
+    }
+
+    fn liveness_of(&mut self, tag: &OwnerTag) -> Liveness {
         let dir = self.state.dir();
         let (lease, _) = self
             .leases
@@ -52,4 +61,10 @@ impl<'a> Owners<'a> {
             .filter_map(|(session, (_, lease))| Some((session, lease?)))
             .collect()
     }
+}
+
+/// Tells whether an LV is another user's, by its tag. To root all are root's to remove.
+pub(super) fn is_anothers(tag: &OwnerTag) -> bool {
+    let me = nix::unistd::geteuid();
+    !me.is_root() && tag.owner.uid.is_some_and(|uid| uid != me.as_raw())
 }

@@ -75,6 +75,6 @@ fn kept_in_pool<'a>(entry: &'a Entry, pool_name: &str, owners: &mut Owners<'_>) 
         .as_ref()
         .filter(|record| record.pool_name == pool_name)?;
     let is_kept = entry.verdict == Verdict::Kept && entry.presence == Presence::There;
-    let is_dead = owners.liveness(&entry.tag) == Liveness::Dead;
+    let is_dead = owners.liveness(entry.kind, &entry.tag) == Liveness::Dead;
     is_kept.then(|| kept(record, is_dead))?
 }

@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -8,8 +7,8 @@ use crate::error::Result;
 use crate::give_back::{Share, give_back_all};
 use crate::holders::standing_on;
 use crate::mount_point;
+use crate::owner::OwnerTag;
 use crate::state::State;
-use crate::undo;
 
 /// How long is waited before each attempt: what was killed along with the owner, and has a file open in
 /// a file system of the owner's, takes its time to die.
@@ -22,11 +21,12 @@ pub(crate) fn take_back(state: &State, backend: &Backend, shares: &mut [Share]) 
     let mut left = Vec::new();
     for pause in PAUSES {
         thread::sleep(Duration::from_millis(pause));
-        let volumes = || shares.iter().flat_map(|share| &share.volumes);
-        let pinned: Vec<File> = volumes().filter_map(|volume| backend.pin(volume)).collect();
-        undo::clear(&pinned);
-        drop(pinned);
-        for volume in volumes() {
+        let owned: Vec<(&OwnerTag, &Named)> = shares
+            .iter()
+            .flat_map(|share| share.volumes.iter().map(|volume| (&share.tag, volume)))
+            .collect();
+        backend.clear(&owned);
+        for (_, volume) in owned {
             mount_point::remove_all_of(&volume.lv_name);
         }
         left = give_back_all(state, backend, shares)?;

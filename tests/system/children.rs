@@ -106,6 +106,16 @@ fn waits_while_mounted(test: Volume) {
     wait_to_be_killed();
 }
 
+/// Leaves one that the library has mounted.
+#[kdev_volumes(test(size = "32M", mkfs = "ext4"))]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_while_mounted_by_guard(test: Volume) {
+    let mount = test.mount().unwrap();
+    fs::write(mount.path().join("file"), "content").unwrap();
+    wait_to_be_killed();
+}
+
 #[kdev_volumes(test = "16M")]
 #[test]
 #[ignore = "started by other tests"]

@@ -174,11 +174,18 @@ impl Scene {
 
     /// The command `kdev`, as another user runs it, who may come as far as the scene's directory.
     pub(crate) fn kdev_as_nobody(&self, args: &[&str]) -> Command {
+        self.kdev_as(NOBODY, args)
+    }
+
+    /// The same, as a user runs it whose group has the same number.
+    pub(crate) fn kdev_as(&self, user: u32, args: &[&str]) -> Command {
         let program = self.path("kdev");
-        fs::copy(env!("CARGO_BIN_EXE_kdev"), &program).unwrap();
+        if !program.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_kdev"), &program).unwrap();
+        }
         fs::set_permissions(self.path(""), Permissions::from_mode(0o755)).unwrap();
         let mut command = self.program(&program);
-        command.args(args).uid(NOBODY).gid(NOBODY);
+        command.args(args).uid(user).gid(user);
         command
     }
 
@@ -197,6 +204,11 @@ impl Scene {
 
     /// Such a process of another user, whose all of the scene has to be.
     pub(crate) fn child_as_nobody(&self, name: &str) -> Command {
+        self.child_as(NOBODY, name)
+    }
+
+    /// The same, of a user whose group has the same number.
+    pub(crate) fn child_as(&self, user: u32, name: &str) -> Command {
         let program = self.path("program");
         if !program.exists() {
             fs::copy(env::current_exe().unwrap(), &program).unwrap();
@@ -206,7 +218,7 @@ impl Scene {
         command
             .args(child.get_args())
             .env(AS_UNDER_NEXTEST.0, AS_UNDER_NEXTEST.1);
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(user).gid(user);
         command
     }
 

@@ -5,6 +5,7 @@ use crate::man::ManArgs;
 use crate::metrics::MetricsArgs;
 use crate::plan::PlanArgs;
 use crate::pool::PoolCommand;
+use crate::setup_sudo::SetupSudoArgs;
 
 /// Real block devices for kernel and filesystem tests.
 ///
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     /// volumes, stuck ones, and LVs that are not ours stay.
     Plan(PlanArgs),
     Metrics(MetricsArgs),
+    SetupSudo(SetupSudoArgs),
     /// Print what a shell completes
     ///
     /// For bash, for example, `kdev completions bash >/etc/bash_completion.d/kdev`.

@@ -11,6 +11,7 @@ mod paint;
 mod plan;
 mod pool;
 mod progress;
+mod setup_sudo;
 mod table;
 
 use std::io::{self, ErrorKind, Write};
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Pool { command } => pool::run(command, &mut out),
         Command::Plan(args) => plan::run(args, &mut out),
         Command::Metrics(args) => metrics::run(&args, &mut out),
+        Command::SetupSudo(args) => setup_sudo::run(&args, &mut out),
         Command::Completions(args) => {
             completions::run(&args, &mut out);
             Ok(ExitCode::SUCCESS)
@@ -59,6 +61,7 @@ fn exit_code(err: &Error) -> ExitCode {
     match err {
         Error::NotRoot { .. }
         | Error::NotInstalled { .. }
+        | Error::NoSudo { .. }
         | Error::NoNextest
         | Error::NoDeviceMapper
         | Error::NoSystemd

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::errors::{a_volume_left_mounted_fails_the_test, passes_as_nobody};
 use crate::lvm::disk::Pool;
+use crate::lvm::ordinary::alone_with_sudo;
 use crate::scene::Say;
 
 /// The kernel's name for the second volume is too long, which LVM finds out only when the first one is
@@ -65,6 +66,7 @@ fn without_lvm2_the_error_names_the_package() {
 
 #[test]
 fn without_root_lvm_is_not_even_asked() {
+    let _alone = alone_with_sudo();
     let pool = Pool::new(256);
     let file = pool.state_dir().join("device-pool.json");
     for (path, mode) in [(pool.state_dir(), 0o777), (file, 0o644)] {

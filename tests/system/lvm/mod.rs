@@ -9,6 +9,7 @@ mod filesystems;
 mod foreign;
 mod keep;
 mod matrix;
+mod ordinary;
 mod plan;
 mod queue;
 mod runners;

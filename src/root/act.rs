@@ -1,0 +1,243 @@
+//! What is done when all of the question is in order. Each asks LVM whose it is.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::error::Error;
+use crate::lease::{Blank, Lease};
+use crate::lvm::{Group, Mapped, NewLv, Reported};
+use crate::mounts::points_of;
+use crate::owner::OwnerTag;
+use crate::root::attach;
+use crate::root::caller::Caller;
+use crate::root::nodes;
+use crate::root::options::{Options, may_be_mounted};
+use crate::root::run::Failure;
+use crate::root::verb::Verb;
+use crate::udev;
+
+/// How many mounts of one volume there may be: as many as it can have directories.
+const MOST_MOUNTS: usize = 16;
+
+/// Does it, and returns what standard output is to say.
+pub(super) fn act(verb: Verb, caller: &Caller) -> Result<Vec<u8>, Failure> {
+    let nothing = Vec::new();
+    match verb {
+        Verb::Room { vg } => room(&vg),
+        Verb::List { vg } => list(&vg),
+        Verb::Create {
+            vg,
+            tag,
+            is_kept,
+            volumes,
+        } => {
+            let held = held()?;
+            let (lease, blank) = (Lease::inherited(held.0), Blank::inherited(held.1));
+            let (group, _, shell) = Group::open_to_make(&vg, Some(blank))?;
+            // LVs can be made without, and take longer.
+            let _ = udev::ensure();
+            let new: Vec<NewLv> = volumes
+                .iter()
+                .map(|(name, size)| NewLv {
+                    name,
+                    size: *size,
+                    tag: &tag,
+                    is_kept,
+                })
+                .collect();
+            group.create(&new, &lease, shell)?;
+            for (name, _) in &volumes {
+                let (mapped, device) = pinned(&group, name)?;
+                // Before it is the caller's to read.
+                group.clean.apply(&mapped.path, &lease)?;
+                nodes::give(&device, mapped.kernel_uuid(), *caller)?;
+            }
+            Ok(nothing)
+        }
+        Verb::Remove { vg, tag, names } => {
+            let group = Group::on_record(&vg);
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mapped: Vec<(&str, Mapped)> = names
+                .iter()
+                .filter_map(|name| Some((*name, group.mapped(name)?)))
+                .collect();
+            group.try_remove(&[(&tag, names)])?;
+            let (gone, there): (Vec<_>, Vec<_>) = mapped.iter().partition(|(_, mapped)| mapped.is_gone());
+            gone.iter()
+                .for_each(|(_, mapped)| nodes::forget(mapped.kernel_uuid()));
+            match there.first() {
+                Some((name, _)) => Err(not_yours(&vg, name)),
+                None => Ok(nothing),
+            }
+        }
+        Verb::Keep { vg, tag, names } => {
+            let group = Group::on_record(&vg);
+            for name in &names {
+                owned(&group, name, &tag)?;
+            }
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            group.mark_kept(&names, &tag)?;
+            Ok(nothing)
+        }
+        Verb::Unwedge { vg, part } => {
+            let (group, _) = Group::open(&vg)?;
+            if !group.listing()?.wedged.contains(&part) {
+                let why = format!("`{part}` in VG `{vg}` keeps no thin pool of ours from working");
+                return Err(Failure::Refused(why));
+            }
+            group.unwedge(&part)?;
+            Ok(nothing)
+        }
+        Verb::Mount {
+            vg,
+            tag,
+            name,
+            point,
+            fs_type,
+            options,
+        } => {
+            let options = Options::parse(&options, &fs_type).map_err(Failure::Refused)?;
+            if !may_be_mounted(&fs_type, &attach::filesystems()) {
+                let why = format!("the kernel has not loaded `{fs_type}`, and that is for root to do");
+                return Err(Failure::Refused(why));
+            }
+            let (mapped, device) = owned_and_pinned(&vg, &name, &tag)?;
+            if points_of(number_of(&device)?).len() >= MOST_MOUNTS {
+                let why = format!("`{name}` is mounted {MOST_MOUNTS} times already");
+                return Err(Failure::Refused(why));
+            }
+            mount(&mapped.path, &point, &fs_type, &options, *caller).map(|()| nothing)
+        }
+        Verb::Unmount { vg, tag, name, point } => {
+            let (_, device) = owned_and_pinned(&vg, &name, &tag)?;
+            let number = BTreeSet::from([number_of(&device)?]);
+            // It is open here, and by that in use by nothing.
+            match attach::unmount(&point, |mount| mount.is_of(&number)) {
+                Ok(true) => Ok(nothing),
+                Ok(false) => Err(Failure::Refused(format!(
+                    "`{name}` is not mounted on `{}`",
+                    point.display()
+                ))),
+                Err(err) if err.raw_os_error() == Some(libc::EBUSY) => Err(Failure::Busy),
+                Err(err) => Err(Error::io("unmount", point, err).into()),
+            }
+        }
+    }
+}
+
+fn not_yours(vg: &str, name: &str) -> Failure {
+    Failure::Refused(format!(
+        "LV `{vg}/{name}` has not the tag that was named, or VG `{vg}` is no pool of ours"
+    ))
+}
+
+fn room(vg: &str) -> Result<Vec<u8>, Failure> {
+    match Group::report(vg)? {
+        Some(Reported { json, is_ours: true }) => Ok(json),
+        Some(_) => Err(not_a_pool(vg)),
+        None => Ok(br#"{"report": [{"vg": []}]}"#.to_vec()),
+    }
+}
+
+fn not_a_pool(vg: &str) -> Failure {
+    Failure::Refused(format!("VG `{vg}` is no pool of ours, and nothing is told of it"))
+}
+
+fn list(vg: &str) -> Result<Vec<u8>, Failure> {
+    let seen = SystemTime::now();
+    let (group, _) = Group::open(vg)?;
+    let (json, vg_uuid, lv_uuids) = group.report_of_lvs()?;
+    nodes::sweep(&vg_uuid, &lv_uuids, seen);
+    Ok(json)
+}
+
+/// What the caller holds for as long as it works on the session, if that is a file; so do we then, and LVM. For
+/// two who want it.
+fn held() -> Result<(File, File), Failure> {
+    let failed = |err: io::Error| Error::io("share", "/dev/stdin", err);
+    let input = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
+    let input = File::from(input);
+    let held = match input.metadata().map_err(failed)?.is_file() {
+        true => input,
+        // LVM has nothing to read from whoever it is.
+        false => File::open("/dev/null").map_err(failed)?,
+    };
+    Ok((held.try_clone().map_err(failed)?, held))
+}
+
+/// Finds an LV with just that tag, in a VG of ours.
+fn owned(group: &Group, name: &str, tag: &OwnerTag) -> Result<String, Failure> {
+    match group.owned(name, tag)? {
+        Some(lv) => Ok(lv.uuid),
+        None => Err(not_yours(&group.name, name)),
+    }
+}
+
+fn pinned(group: &Group, name: &str) -> Result<(Mapped, File), Failure> {
+    let found = group.mapped(name).and_then(|mapped| {
+        let device = mapped.pin()?;
+        Some((mapped, device))
+    });
+    found.ok_or_else(|| {
+        let missing = Error::Missing {
+            what: format!("the device of LV `{}/{name}`", group.name),
+            hint: "is it active? does udevd run?",
+        };
+        missing.into()
+    })
+}
+
+/// The device is held, so that it is of this LV as long as we have it.
+fn owned_and_pinned(vg: &str, name: &str, tag: &OwnerTag) -> Result<(Mapped, File), Failure> {
+    let group = Group::on_record(vg);
+    let uuid = owned(&group, name, tag)?;
+    let (mapped, device) = pinned(&group, name)?;
+    match mapped.uuid == uuid {
+        true => Ok((mapped, device)),
+        false => Err(not_yours(vg, name)),
+    }
+}
+
+fn number_of(device: &File) -> Result<u64, Failure> {
+    let found = device.metadata();
+    let found = found.map_err(|err| Error::io("look at", "the device", err))?;
+    Ok(found.rdev())
+}
+
+fn mount(
+    device: &Path,
+    point: &Path,
+    fs_type: &str,
+    options: &Options,
+    caller: Caller,
+) -> Result<(), Failure> {
+    let directory = match attach::open_directory(point) {
+        Err(Errno::ELOOP | Errno::ENOTDIR) => {
+            let why = format!(
+                "`{}` is no directory, or there is a symbolic link on the way",
+                point.display()
+            );
+            return Err(Failure::Refused(why));
+        }
+        opened => opened.map_err(|err| Error::io("open the directory", point, err.into()))?,
+    };
+    let owner = attach::owner_of(&directory).map_err(|err| Error::io("look at", point, err.into()))?;
+    if owner != caller.uid {
+        let why = format!(
+            "`{}` belongs to user {owner}, and not to user {}",
+            point.display(),
+            caller.uid
+        );
+        return Err(Failure::Refused(why));
+    }
+    attach::mount(device, &directory, fs_type, options, caller)
+        .map_err(|err| Error::io("mount the volume on", point, err).into())
+}
