@@ -1,7 +1,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::process;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -102,10 +102,27 @@ impl Holding {
     }
 
     fn finish_those(&self, which: impl Fn(&Named) -> bool, failed: bool) -> Result<()> {
+        if process::id() != self.pid {
+            return Ok(());
+        }
+        if failed {
+            self.tell_if_the_pool_is_full();
+        }
         match self.keep.reason(failed) {
-            _ if process::id() != self.pid => Ok(()),
             Some(reason) => self.keep(which, reason),
             None => self.give_back(which),
+        }
+    }
+
+    /// A test that has failed for want of room in its pool, and not of its own, is to be told so; it has its
+    /// volumes still, by which the pool is full.
+    fn tell_if_the_pool_is_full(&self) {
+        static SAID: Once = Once::new();
+        let inner = self.lock();
+        let Some(held) = inner.held.first() else { return };
+        if let Some(thin) = inner.claim.backend.full() {
+            let pool = &held.record.pool_name;
+            SAID.call_once(|| eprintln!("{}", announce::full(pool, &thin)));
         }
     }
 

@@ -57,6 +57,7 @@ mod startup;
 mod state;
 mod state_dir;
 mod test_dev;
+mod thin;
 #[cfg(feature = "cli")]
 pub mod timer;
 mod trust;

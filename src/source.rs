@@ -13,6 +13,7 @@ use crate::pool::POOL_VARIABLE;
 use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file::{DEFAULT_PREFIX, PoolEntry};
 use crate::state::State;
+use crate::thin::Thin;
 
 /// One place that volumes come from: a pool that was set up, or what stands for one.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub(crate) struct Opened {
     pub(crate) free: Option<Bytes>,
     /// LVM, ready to make them.
     pub(crate) shell: Option<Shell>,
+    /// Of what that is the room, if it is a thin pool.
+    pub(crate) thin: Option<Thin>,
 }
 
 impl Source {
@@ -113,12 +116,18 @@ impl Source {
                 // Where there are no files without a name, LVM is started once more.
                 let lease = Blank::make(self.state.dir()).ok();
                 let opened = Group::open_to_make(&entry.lvm_config.vg_name, lease);
-                let (group, room, shell) = opened.map_err(|err| entry.why_missing(err))?;
+                let (mut group, mut room, shell) = opened.map_err(|err| entry.why_missing(err))?;
+                // How full a thin pool is, it tells only while it is active.
+                if room.thin.is_some_and(|thin| thin.data_percent.is_none()) {
+                    group.wake(None)?;
+                    (group, room) = Group::open(&entry.lvm_config.vg_name)?;
+                }
                 Ok(Opened {
                     backend: Backend::Lvm(group),
                     unit: room.extent,
                     free: Some(room.free),
                     shell,
+                    thin: room.thin,
                 })
             }
             Kind::Loop { dir, chosen } => {
@@ -131,6 +140,7 @@ impl Source {
                     unit: Bytes::new(4096),
                     free: None,
                     shell: None,
+                    thin: None,
                 })
             }
             Kind::Image(dir) => Ok(Opened {
@@ -139,17 +149,19 @@ impl Source {
                 unit: Bytes::new(4096),
                 free: None,
                 shell: None,
+                thin: None,
             }),
         }
     }
 
     /// Makes the error for a request that is larger than the room, or that comes after `before` others; says
     /// who has the rest.
-    pub(crate) fn no_space(&self, free: Bytes, want: Bytes, before: usize, waited: Duration) -> Error {
+    pub(crate) fn no_space(&self, opened: &Opened, want: Bytes, before: usize, waited: Duration) -> Error {
         Error::NoSpace {
             pool: self.name.clone(),
-            free,
+            free: opened.free.unwrap_or_default(),
             want,
+            thin: opened.thin,
             before,
             waited,
             holders: match self.held() {

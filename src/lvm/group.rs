@@ -6,11 +6,13 @@ use crate::clean::Clean;
 use crate::command::Invocation;
 use crate::error::{Error, Result};
 use crate::lease::{Blank, Lease};
-use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
+use crate::lvm::report::{self, LvRow, READABLE, VG_FIELDS, VgRow};
 use crate::lvm::shell::{self, Shell};
+use crate::lvm::thin::{THIN_POOL, is_part, percent, usage};
 use crate::lvm::{KEPT_TAG, Mapped, POOL_TAG, changing, reading, writing};
 use crate::owner::OwnerTag;
 use crate::session_id::SessionId;
+use crate::thin::{Overcommit, Thin};
 
 /// A VG that carries our tag, or did when something about it was written down. What removes or marks
 /// an LV asks for the tag again in the same command.
@@ -19,14 +21,17 @@ pub(crate) struct Group {
     pub(crate) name: String,
     /// What is promised of its new LVs.
     pub(crate) clean: Clean,
+    /// How much more than it has it gives out, if its volumes are thin.
+    pub(crate) thin: Option<Overcommit>,
 }
 
-/// The room in a VG when it was looked at.
+/// The room in a VG when it was looked at; of a thin pool in it, what that may give out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
     pub(crate) size: Bytes,
     pub(crate) free: Bytes,
     pub(crate) extent: Bytes,
+    pub(crate) thin: Option<Thin>,
 }
 
 /// An LV of such a VG, ours or not.
@@ -37,6 +42,8 @@ pub(crate) struct Lv {
     pub(crate) size: Bytes,
     /// Below `/dev/mapper`; fstests' `check` takes no other kind of link.
     pub(crate) path: PathBuf,
+    /// How much of it is written, if it is thin and active.
+    pub(crate) written: Option<Bytes>,
     tags: Vec<String>,
 }
 
@@ -65,13 +72,21 @@ impl Group {
     ///
     /// [`Error::Missing`], or [`Error::NotOurs`] if it has not our tag.
     pub(crate) fn open(name: &str) -> Result<(Self, Room)> {
-        let Some(row) = find(name)? else {
-            return Err(Error::Missing {
-                what: format!("VG `{name}`"),
-                hint: "is the pool's device there? see `pvs` and `kdev pool list`",
-            });
+        let Some((group, mut room)) = Self::look(name)? else {
+            return Err(missing(name));
         };
-        Self::of_row(row)
+        if let Some(overcommit) = group.thin {
+            room.take(group.usage(overcommit)?);
+        }
+        Ok((group, room))
+    }
+
+    /// Looks at a VG of ours itself, and not at the thin pool that may be in it.
+    pub(super) fn look(name: &str) -> Result<Option<(Self, Room)>> {
+        let Some(row) = find(name)? else {
+            return Ok(None);
+        };
+        Self::of_row(row).map(Some)
     }
 
     /// Looks a VG up with a process of LVM's that is then ready to make LVs in it, if that can be.
@@ -87,11 +102,21 @@ impl Group {
                 Some((shell.vg(name)?, shell))
             });
         // What is wrong is found out by asking again.
-        let Some((row, shell)) = asked else {
+        let Some((row, mut shell)) = asked else {
             let (group, room) = Self::open(name)?;
             return Ok((group, room, None));
         };
-        let (group, room) = Self::of_row(row)?;
+        let (group, mut room) = Self::of_row(row)?;
+        if let Some(overcommit) = group.thin {
+            let rows = shell.lvs(&group.name);
+            match rows.and_then(|rows| usage(&rows, overcommit)) {
+                Some(thin) => room.take(thin),
+                None => {
+                    room.take(group.usage(overcommit)?);
+                    return Ok((group, room, None));
+                }
+            }
+        }
         Ok((group, room, Some(shell)))
     }
 
@@ -110,10 +135,26 @@ impl Group {
             size: Bytes::new(row.vg_size),
             free: Bytes::new(row.vg_free),
             extent: Bytes::new(row.vg_extent_size),
+            thin: None,
         };
-        let clean = Clean::of_tags(&row.vg_tags);
-        let name = row.vg_name;
-        Ok((Self { name, clean }, room))
+        let group = Self {
+            clean: Clean::of_tags(&row.vg_tags),
+            thin: Overcommit::of_tags(&row.vg_tags),
+            name: row.vg_name,
+        };
+        Ok((group, room))
+    }
+
+    /// Makes sure that there is a VG of that name, and that it is ours.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), which a VG may fail whose thin pool is not there yet.
+    pub(crate) fn check(name: &str) -> Result<()> {
+        match Self::look(name)? {
+            Some(_) => Ok(()),
+            None => Err(missing(name)),
+        }
     }
 
     /// Takes the VG that a record names, without a look at it: enough for giving back.
@@ -121,6 +162,7 @@ impl Group {
         Self {
             name: name.to_owned(),
             clean: Clean::default(),
+            thin: None,
         }
     }
 
@@ -161,12 +203,16 @@ impl Group {
     /// In few letters, since a line of a script has its bound.
     fn create_command(&self, new: &NewLv) -> Vec<String> {
         let (size, tag) = (format!("{}b", new.size.get()), new.tag.to_string());
-        let mut words = vec!["lvcreate", "-y", "-Wy", "-Zy", "-An", "-L", &size, "-n", new.name];
-        words.extend(["--addtag", &tag]);
+        let pool = format!("{}/{THIN_POOL}", self.name);
+        let mut words = vec!["lvcreate", "-y", "-An", "-n", new.name, "--addtag", &tag];
         if new.is_kept {
             words.extend(["--addtag", KEPT_TAG]);
         }
-        words.push(&self.name);
+        match self.thin {
+            None => words.extend(["-Wy", "-Zy", "-L", &size, &self.name]),
+            // It is all zeros: its pool zeroes each chunk that it gives it.
+            Some(_) => words.extend(["--monitor", "n", "-V", &size, "-T", &pool]),
+        }
         words.into_iter().map(str::to_owned).collect()
     }
 
@@ -177,15 +223,12 @@ impl Group {
 
     /// Lists the LVs of the VG, and what keeps thin pools of ours from working.
     pub(crate) fn listing(&self) -> Result<Listing> {
-        let done = reading("lvs")?
-            .args(READABLE)
-            .args(["--all", "-o", LV_FIELDS, &self.name])
-            .run()?;
-        let rows = report::lvs(&done.command, &done.stdout)?;
+        let rows = self.rows()?;
         let wedged = wedged(&rows);
+        let is_part = |row: &LvRow| self.thin.is_some() && is_part(row);
         let volumes = rows
             .into_iter()
-            .filter(|row| hidden_name(row).is_none())
+            .filter(|row| hidden_name(row).is_none() && !is_part(row))
             .map(Lv::from)
             .collect();
         Ok(Listing { volumes, wedged })
@@ -251,6 +294,15 @@ fn selection(owned: &[(&OwnerTag, Vec<&str>)]) -> String {
     format!("{ours} && ({})", each.collect::<Vec<_>>().join(" || "))
 }
 
+impl Room {
+    /// Takes what a thin pool gives out for the room.
+    fn take(&mut self, thin: Thin) {
+        self.size = thin.in_all(self.extent);
+        self.free = thin.free(self.extent);
+        self.thin = Some(thin);
+    }
+}
+
 impl Lv {
     /// Returns what the tags say of the owner; `None` if this LV is not ours.
     ///
@@ -268,7 +320,9 @@ impl Lv {
 
 impl From<LvRow> for Lv {
     fn from(row: LvRow) -> Self {
+        let percent = percent(&row.data_percent).filter(|_| !row.pool_lv.is_empty());
         Self {
+            written: percent.map(|percent| written(row.lv_size, percent)),
             name: row.lv_name,
             uuid: row.lv_uuid,
             size: Bytes::new(row.lv_size),
@@ -278,17 +332,25 @@ impl From<LvRow> for Lv {
     }
 }
 
+/// At most so much: what is given back is not to be taken for less than it was.
+fn written(size: u64, percent: u8) -> Bytes {
+    let written = u128::from(size) * (u128::from(percent) + 1) / 100;
+    Bytes::new(u64::try_from(written).unwrap_or(size).min(size))
+}
+
 /// Returns the name of an LV that is a part of another; LVM shows it in brackets.
-fn hidden_name(row: &LvRow) -> Option<&str> {
+pub(super) fn hidden_name(row: &LvRow) -> Option<&str> {
     row.lv_name.strip_prefix('[')?.strip_suffix(']')
 }
 
 /// Finds the data and metadata of thin pools with our tag that are active while their pool is not.
-fn wedged(rows: &[LvRow]) -> Vec<String> {
+pub(super) fn wedged(rows: &[LvRow]) -> Vec<String> {
     let is_idle_pool = |name: &str| {
         rows.iter().any(|row| {
             let is_ours = row.lv_tags.iter().any(|tag| tag == POOL_TAG);
-            row.lv_name == name && is_ours && row.lv_active.is_empty()
+            // A pool whose volumes are active is at work, with or without a device of its own.
+            let is_idle = row.lv_active.is_empty() && row.data_percent.is_empty();
+            row.lv_name == name && is_ours && is_idle
         })
     };
     let parts = rows
@@ -304,6 +366,13 @@ fn wedged(rows: &[LvRow]) -> Vec<String> {
         })
         .map(str::to_owned)
         .collect()
+}
+
+fn missing(name: &str) -> Error {
+    Error::Missing {
+        what: format!("VG `{name}`"),
+        hint: "is the pool's device there? see `pvs` and `kdev pool list`",
+    }
 }
 
 /// Asks for one VG. LVM's status tells no difference between a VG that is missing and other trouble,
@@ -344,6 +413,10 @@ mod tests {
             lv_tags: vec![tag.into()],
             lv_size: 0,
             lv_active: active.into(),
+            pool_lv: String::new(),
+            lv_layout: String::new(),
+            data_percent: String::new(),
+            metadata_percent: String::new(),
         }
     }
 
@@ -398,6 +471,7 @@ mod tests {
             uuid: String::new(),
             size: Bytes::new(0),
             path: PathBuf::new(),
+            written: None,
             tags: tags.iter().map(ToString::to_string).collect(),
         };
         assert_eq!(lv.owner().is_some(), ours);

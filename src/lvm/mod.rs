@@ -5,13 +5,16 @@ mod mapped;
 mod physical;
 mod report;
 mod shell;
+mod thin;
 
 pub(crate) use group::{Group, Listing, Lv, NewLv, Room};
 pub(crate) use mapped::{Mapped, MappedName, unmap};
 pub(crate) use physical::{
-    Physical, announce, make_group, physical_at, physical_by_uuid, physicals_of, unmake_group,
+    Physical, Promise, announce, complete_group, make_group, physical_at, physical_by_uuid, physicals_of,
+    unmake_group, unmake_if_begun,
 };
 pub(crate) use shell::Shell;
+pub(crate) use thin::{OVERWRITTEN, check_thin_target};
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};

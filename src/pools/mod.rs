@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::clean::Clean;
+pub use crate::thin::{Overcommit, Thin};
 pub use new::{Medium, NewPool};
 pub use progress::Progress;
 pub use setup::Preview;

@@ -814,3 +814,28 @@ fn takes_its_turn() {
     writeln!(order.unwrap(), "{}", env::var("CHILD_NAME").unwrap()).unwrap();
     hold();
 }
+
+/// On a pool that has less, and gives out more: no test of that volume's own fault.
+#[kdev_volumes(test = "200M")]
+#[test]
+#[ignore = "started by other tests"]
+fn overfills_its_pool(test: Volume) {
+    // What goes through the page cache fails as it is written back, and as an I/O error.
+    let mut dd = Command::new("dd");
+    dd.args(["if=/dev/zero", "bs=1M", "oflag=direct"]);
+    let status = dd.arg(format!("of={}", test.path().display())).status();
+    assert!(status.unwrap().success());
+}
+
+#[kdev_volumes(test = "100M")]
+#[test]
+#[ignore = "started by other tests"]
+fn writes_60_mib_and_waits(test: Volume) {
+    let device = test.open().unwrap();
+    for at in 0..60 {
+        device.write_all_at(&[0xa5; 1 << 20], at << 20).unwrap();
+    }
+    device.sync_data().unwrap();
+    drop(device);
+    wait_to_be_killed();
+}

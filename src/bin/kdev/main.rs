@@ -61,6 +61,7 @@ fn exit_code(err: &Error) -> ExitCode {
         | Error::NotInstalled { .. }
         | Error::NoNextest
         | Error::NoDeviceMapper
+        | Error::NoThinPools
         | Error::NoSystemd
         | Error::NoLoop { .. } => ExitCode::from(HOST_CANNOT),
         _ => ExitCode::FAILURE,

@@ -16,6 +16,7 @@ mod setup;
 mod several;
 mod suite;
 mod test_dev;
+mod thin;
 mod torture;
 mod udev;
 mod watchdog;
