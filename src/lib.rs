@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod allocate;
+mod alter;
 mod announce;
 mod backend;
 mod blank;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::images::ImageDir;
 use crate::lease::Blank;
 use crate::loops::LoopDir;
-use crate::lvm::{Group, Shell};
+use crate::lvm::{Group, Room, Shell};
 use crate::pool::POOL_VARIABLE;
 use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file::{DEFAULT_PREFIX, PoolEntry};
@@ -37,6 +37,10 @@ pub(crate) enum Chosen {
     /// Nobody has named a pool.
     ByDefault,
 }
+
+/// What sizes of loop devices and images are rounded up to: the page, as the kernel takes no other direct I/O to
+/// a file on some disks.
+pub(crate) const FILE_UNIT: Bytes = Bytes::new(4096);
 
 /// What volumes are made with, and what it can hold.
 pub(crate) struct Opened {
@@ -136,8 +140,7 @@ impl Source {
                 }
                 Ok(Opened {
                     backend: Backend::Loop(dir.clone()),
-                    // The page: the kernel takes no other direct I/O to a file on some disks.
-                    unit: Bytes::new(4096),
+                    unit: FILE_UNIT,
                     free: None,
                     shell: None,
                     thin: None,
@@ -146,7 +149,7 @@ impl Source {
             Kind::Image(dir) => Ok(Opened {
                 backend: Backend::Image(dir.clone()),
                 // As for loop devices, which somebody may want to make of them.
-                unit: Bytes::new(4096),
+                unit: FILE_UNIT,
                 free: None,
                 shell: None,
                 thin: None,
@@ -164,32 +167,53 @@ impl Source {
             thin: opened.thin,
             before,
             waited,
-            holders: match self.held() {
-                held if held.is_empty() => held,
-                held => format!("; held: {held}"),
-            },
+            holders: holders(self.held()),
         }
     }
 
     /// Lists who holds how much here, for people to read; nothing if nobody is known to.
     pub(crate) fn held(&self) -> String {
-        // Who reads this has another error to tell of, or all the time in the world.
-        let records = self.state.snapshot().unwrap_or_default();
-        let held = records
-            .iter()
-            .filter(|record| record.pool_name == self.name)
-            .map(|record| {
-                // Until it is made, what was asked for.
-                let asked = || record.volume_spec.size.parse().unwrap_or_default();
-                let size = record.size_bytes.map_or_else(asked, Bytes::new);
-                let test = record.test.as_deref().unwrap_or("unknown test");
-                let attempt = record.attempt.filter(|&attempt| attempt > 1);
-                let attempt = attempt.map_or(String::new(), |attempt| format!(", attempt {attempt}"));
-                let kept = if record.kept.is_some() { ", kept" } else { "" };
-                format!("{size} by `{test}` (pid {}{attempt}{kept})", record.pid)
-            });
-        held.collect::<Vec<_>>().join(", ")
+        held(&self.state, &self.name)
     }
+}
+
+/// Makes the error for a volume that is to grow, or to have a snapshot, by more than the room.
+pub(crate) fn no_space(state: &State, pool: &str, room: &Room, want: Bytes) -> Error {
+    Error::NoSpace {
+        pool: pool.to_owned(),
+        free: room.free,
+        want,
+        thin: room.thin,
+        before: 0,
+        waited: Duration::ZERO,
+        holders: holders(held(state, pool)),
+    }
+}
+
+fn holders(held: String) -> String {
+    match held.is_empty() {
+        true => held,
+        false => format!("; held: {held}"),
+    }
+}
+
+fn held(state: &State, pool: &str) -> String {
+    // Who reads this has another error to tell of, or all the time in the world.
+    let records = state.snapshot().unwrap_or_default();
+    let held = records
+        .iter()
+        .filter(|record| record.pool_name == pool)
+        .map(|record| {
+            // Until it is made, what was asked for.
+            let asked = || record.volume_spec.size.parse().unwrap_or_default();
+            let size = record.size_bytes.map_or_else(asked, Bytes::new);
+            let test = record.test.as_deref().unwrap_or("unknown test");
+            let attempt = record.attempt.filter(|&attempt| attempt > 1);
+            let attempt = attempt.map_or(String::new(), |attempt| format!(", attempt {attempt}"));
+            let kept = if record.kept.is_some() { ", kept" } else { "" };
+            format!("{size} by `{test}` (pid {}{attempt}{kept})", record.pid)
+        });
+    held.collect::<Vec<_>>().join(", ")
 }
 
 /// A developer who forgot to name a pool should learn it from the first test, not from a full disk.

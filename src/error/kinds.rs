@@ -254,6 +254,24 @@ pub enum Error {
         volumes: Vec<String>,
     },
 
+    /// A volume that was left as it is.
+    #[error("`{volume}` was not {done}: {why}")]
+    NotAltered {
+        /// The volume's name, as `lvs` and `kdev pool status` have it.
+        volume: String,
+        /// What was to be done: `resized`, `removed`, `given a snapshot`.
+        done: &'static str,
+        /// What speaks against it, and what helps.
+        why: String,
+    },
+
+    /// There is no volume of that name or path.
+    #[error("`{volume}` is no volume that a record, a pool's VG or the images know (see `kdev pool status`)")]
+    NoVolume {
+        /// The name or path.
+        volume: String,
+    },
+
     /// A filesystem that could not be unmounted. It stays mounted, and its volume on record.
     #[error(
         "could not unmount `{}`: {users} (it stays mounted; end what uses it, and `kdev pool cleanup` removes the volume)",

@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
@@ -216,6 +217,66 @@ impl Group {
         words.into_iter().map(str::to_owned).collect()
     }
 
+    /// Makes an LV that is what another one is at this moment, in the same way. A thick one takes `new.size` for
+    /// what will be written to either of them.
+    pub(crate) fn snapshot(&self, new: &NewLv, origin: &str, lock: Option<File>) -> Result<()> {
+        let size = format!("{}b", new.size.get());
+        let how: &[&str] = match self.thin {
+            None => &["--size", &size],
+            Some(_) => &["--setactivationskip", "n"],
+        };
+        let kept: &[&str] = if new.is_kept { &["--addtag", KEPT_TAG] } else { &[] };
+        let command = writing("lvcreate")?
+            .args(["--yes", "--snapshot", "--monitor", "n"])
+            .args(how)
+            .args(["--name", new.name, "--addtag", &new.tag.to_string()])
+            .args(kept)
+            .arg(format!("{}/{origin}", self.name));
+        lending(command, lock).run()?;
+        Ok(())
+    }
+
+    /// Gives an LV another size. What is on it is its user's business.
+    pub(crate) fn resize(&self, lv_name: &str, to: Bytes, grows: bool, lock: Option<File>) -> Result<()> {
+        let command = |more: &[&str]| -> Result<Invocation> {
+            let verb = if grows { "lvextend" } else { "lvreduce" };
+            let force: &[&str] = if grows { &[] } else { &["--force"] };
+            let lock = lock.as_ref().map(File::try_clone).transpose();
+            let lock = lock.map_err(|err| Error::io("share the lock of", &self.name, err))?;
+            let command = writing(verb)?
+                .arg("--yes")
+                .args(force)
+                .args(more)
+                .args(["--size", &format!("{}b", to.get())])
+                .arg(format!("{}/{lv_name}", self.name));
+            Ok(lending(command, lock))
+        };
+        if !grows {
+            // From 2.03.17 on LVM would have the filesystem made smaller first; before, it knows no such option.
+            let done = command(&["--fs", "ignore"])?.finish()?;
+            match done.status.code() {
+                Some(NO_SUCH_OPTION) => {}
+                _ if done.status.success() => return Ok(()),
+                _ => return Err(done.error()),
+            }
+        }
+        command(&[])?.run()?;
+        Ok(())
+    }
+
+    /// Makes sure that an LV is of that session, by its own word.
+    pub(crate) fn check_owner(&self, lv_name: &str, tag: &OwnerTag) -> Result<()> {
+        let lvs = self.volumes()?;
+        let lv = lvs.iter().find(|lv| lv.name == lv_name);
+        match lv.and_then(Lv::owner) {
+            Some(owner) if owner.session == tag.session => Ok(()),
+            _ => Err(Error::NotOurs {
+                what: format!("LV `{}/{lv_name}`", self.name),
+                why: "it has not the tag of its session's owner".to_owned(),
+            }),
+        }
+    }
+
     /// Lists the LVs of the VG.
     pub(crate) fn volumes(&self) -> Result<Vec<Lv>> {
         Ok(self.listing()?.volumes)
@@ -329,6 +390,16 @@ impl From<LvRow> for Lv {
             path: row.lv_dm_path.into(),
             tags: row.lv_tags,
         }
+    }
+}
+
+/// What LVM ends with if it does not understand its command line.
+const NO_SUCH_OPTION: i32 = 3;
+
+fn lending(command: Invocation, lock: Option<File>) -> Invocation {
+    match lock {
+        Some(lock) => command.holding(lock),
+        None => command,
     }
 }
 

@@ -10,6 +10,7 @@ mod setup;
 mod start;
 mod status;
 mod teardown;
+mod volumes;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use setup::Preview;
 pub use start::Started;
 pub use status::{PoolStatus, VolumeStatus, WaiterStatus};
 pub use teardown::Teardown;
+pub use volumes::NewSnapshot;
 
 use crate::backend::Leftover;
 use crate::error::Result;

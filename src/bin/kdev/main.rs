@@ -1,4 +1,4 @@
-//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; plans who fits,
+//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; changes volumes; plans who fits,
 //! and tells what has happened.
 
 mod amounts;
@@ -12,6 +12,7 @@ mod plan;
 mod pool;
 mod progress;
 mod table;
+mod volume;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let mut out = Vec::new();
     let done = match command {
         Command::Pool { command } => pool::run(command, &mut out),
+        Command::Volume { command } => volume::run(command, &mut out),
         Command::Plan(args) => plan::run(args, &mut out),
         Command::Metrics(args) => metrics::run(&args, &mut out),
         Command::Completions(args) => {

@@ -19,5 +19,6 @@ mod test_dev;
 mod thin;
 mod torture;
 mod udev;
+mod volumes;
 mod watchdog;
 mod watching;
