@@ -143,14 +143,8 @@ fn a_live_volume_and_what_is_not_ours_are_refused() {
         Some(2)
     );
     // With the session in its environment it is that test's own program.
-    let session = held
-        .rsplitn(2, '-')
-        .nth(1)
-        .unwrap()
-        .split_once('-')
-        .unwrap()
-        .1
-        .to_owned();
+    let (session, _) = held.rsplit_once('-').unwrap();
+    let (_, session) = session.split_once('-').unwrap();
     let mut own: Command = scene.kdev(&["volume", "resize", &held, "32M"]);
     own.env("KDEV_SESSION", session).good();
     child.kill();
