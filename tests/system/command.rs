@@ -112,6 +112,7 @@ fn the_status_for_programs_tells_all_of_a_volume_under_keys_that_stay() {
         "name",
         "queue",
         "size_bytes",
+        "thin",
         "trouble",
         "vg_name",
         "volumes",
