@@ -4,11 +4,19 @@ use std::env;
 
 use crate::backend::Named;
 use crate::state_dir::STATE_DIR_VARIABLE;
+use crate::thin::Thin;
 
 /// Tells of volumes of one test: which they are, how to look at them, and how to be rid of them.
 pub(crate) fn kept(volumes: &[&Named], test: &str, reason: &str) -> String {
     let state_dir = env::var(STATE_DIR_VARIABLE).ok().filter(|dir| !dir.is_empty());
     text(volumes, test, reason, state_dir.as_deref())
+}
+
+/// Tells why writes of a test may have failed that were within its volumes.
+pub(crate) fn full(pool: &str, thin: &Thin) -> String {
+    format!(
+        "kdev: pool `{pool}` is full, and writes that failed with ENOSPC or as I/O errors may have failed of that: {thin} (its volumes have room again when others go; run fewer tests at once, or make a pool that is larger or gives less out)"
+    )
 }
 
 fn text(volumes: &[&Named], test: &str, reason: &str, state_dir: Option<&str>) -> String {

@@ -1,6 +1,9 @@
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use kdev_volumes_spec::Bytes;
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};
@@ -105,6 +108,53 @@ impl Clean {
         }
         Ok(())
     }
+}
+
+impl Clean {
+    /// Does so to what was added to an LV, of which LVM wipes nothing: what lies there may be the end of
+    /// what knows its filesystem, RAID or partitions by their ends. `lock` is lent to programs.
+    pub(crate) fn apply_to_added(
+        self,
+        device: &Path,
+        (from, to): (Bytes, Bytes),
+        lock: impl Fn() -> Result<Option<File>>,
+    ) -> Result<()> {
+        let blkdiscard = |how: &[&str]| {
+            let command = Invocation::new("blkdiscard", "util-linux")?
+                .args(how)
+                .args(["--offset", &from.get().to_string()])
+                .args(["--length", &(to.get() - from.get()).to_string()])
+                .arg(device)
+                .changing()
+                .however_long();
+            match lock()? {
+                Some(lock) => command.holding(lock).run(),
+                None => command.run(),
+            }
+        };
+        match self {
+            Self::Zero => drop(blkdiscard(&["--zeroout", "--step", "1GiB"])?),
+            Self::Discard => drop(blkdiscard(&[])?),
+            Self::Signatures => {}
+        }
+        if self != Self::Zero {
+            wipe_ends_of(device, from, to)?;
+        }
+        Ok(())
+    }
+}
+
+/// Nothing is known by more than the last MiB, nor by anything in the middle that begins nowhere.
+fn wipe_ends_of(device: &Path, from: Bytes, to: Bytes) -> Result<()> {
+    const END: u64 = 1 << 20;
+    let failed = |err| Error::io("wipe what was added to", device, err);
+    let last = to.get().saturating_sub(END).max(from.get());
+    let file = OpenOptions::new().write(true).open(device).map_err(failed)?;
+    for (at, length) in [(from.get(), HEAD as u64), (last, to.get() - last)] {
+        let zeros = vec![0; usize::try_from(length).expect("it is at most a MiB")];
+        file.write_all_at(&zeros, at).map_err(failed)?;
+    }
+    file.sync_all().map_err(failed)
 }
 
 fn wipe_head(device: &Path) -> Result<()> {

@@ -1,13 +1,16 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::process;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use kdev_volumes_spec::Bytes;
+
+use crate::alter::{self, Altering, Snapshot};
 use crate::announce;
 use crate::backend::{Backend, Named};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events;
 use crate::give_back::{all_gone, give_back};
 use crate::keep::Keep;
@@ -18,7 +21,7 @@ use crate::owner::OwnerTag;
 use crate::reap;
 use crate::request::{Request, with_attempt};
 use crate::retention::KeepMax;
-use crate::state::{Record, State};
+use crate::state::{Phase, Record, SNAPSHOT_OF, State};
 
 /// What a session and its volumes share: the duty to give back.
 #[derive(Debug)]
@@ -55,6 +58,19 @@ pub(crate) struct Held {
     pub(crate) volume: Named,
     pub(crate) record: Record,
     pub(crate) device: Option<LoopDevice>,
+    /// The volume that this one is a snapshot of, if it goes with that.
+    pub(crate) goes_with: Option<String>,
+}
+
+impl Claim {
+    fn altering(&self) -> Altering<'_> {
+        Altering {
+            state: &self.state,
+            backend: &self.backend,
+            tag: &self.tag,
+            lease: self.lease.as_ref(),
+        }
+    }
 }
 
 impl Holding {
@@ -98,6 +114,42 @@ impl Holding {
         inner.claim.backend.mount_by_sudo(lv_name, &inner.claim.tag)
     }
 
+    /// Gives a volume another size, and returns it.
+    pub(crate) fn resize(&self, lv_name: &str, size: Bytes) -> Result<Bytes> {
+        let mut inner = self.lock();
+        let Inner { claim, held } = &mut *inner;
+        let held = held_by_name(held, lv_name, "resized")?;
+        let size = alter::resize(&claim.altering(), &held.volume, held.device.as_ref(), size)?;
+        held.volume.size = size;
+        held.record.size_bytes = Some(size.get());
+        Ok(size)
+    }
+
+    /// Makes a snapshot of a volume, which is held as that is.
+    pub(crate) fn snapshot(&self, lv_name: &str, name: &str) -> Result<Named> {
+        let mut inner = self.lock();
+        let Inner { claim, held } = &mut *inner;
+        let origin = held_by_name(held, lv_name, "given a snapshot")?;
+        let Snapshot {
+            made,
+            record,
+            goes_with_its_origin,
+        } = alter::snapshot(&claim.altering(), &origin.record, origin.device.as_ref(), name)?;
+        let volume = Named {
+            lv_name: made.lv_name,
+            path: made.path,
+            size: made.size,
+            uuid: made.uuid,
+        };
+        held.push(Held {
+            volume: volume.clone(),
+            record,
+            device: made.device,
+            goes_with: goes_with_its_origin.then(|| lv_name.to_owned()),
+        });
+        Ok(volume)
+    }
+
     /// Gives back, or keeps, whatever is still held when a test has ended.
     pub(crate) fn finish(&self, failed: bool) -> Result<()> {
         self.finish_those(|_| true, failed)
@@ -105,14 +157,44 @@ impl Holding {
 
     /// Does the same for one volume.
     pub(crate) fn finish_one(&self, lv_name: &str, failed: bool) -> Result<()> {
+        let inner = self.lock();
+        let mut held = inner.held.iter();
+        if let Some(snapshot) = held.find(|held| held.goes_with.as_deref() == Some(lv_name)) {
+            return Err(Error::NotAltered {
+                volume: lv_name.to_owned(),
+                done: "removed",
+                why: format!(
+                    "its snapshot `{}` would go with it (close that first, or leave both to their session)",
+                    snapshot.volume.lv_name
+                ),
+            });
+        }
+        drop(inner);
         self.finish_those(|held| held.lv_name == lv_name, failed)
     }
 
     fn finish_those(&self, which: impl Fn(&Named) -> bool, failed: bool) -> Result<()> {
+        if process::id() != self.pid {
+            return Ok(());
+        }
+        if failed {
+            self.tell_if_the_pool_is_full();
+        }
         match self.keep.reason(failed) {
-            _ if process::id() != self.pid => Ok(()),
             Some(reason) => self.keep(which, reason),
             None => self.give_back(which),
+        }
+    }
+
+    /// A test that has failed for want of room in its pool, and not of its own, is to be told so; it has its
+    /// volumes still, by which the pool is full.
+    fn tell_if_the_pool_is_full(&self) {
+        static SAID: Once = Once::new();
+        let inner = self.lock();
+        let Some(held) = inner.held.first() else { return };
+        if let Some(thin) = inner.claim.backend.full() {
+            let pool = &held.record.pool_name;
+            SAID.call_once(|| eprintln!("{}", announce::full(pool, &thin)));
         }
     }
 
@@ -121,6 +203,13 @@ impl Holding {
     pub(crate) fn keep(&self, which: impl Fn(&Named) -> bool, reason: &str) -> Result<()> {
         let mut inner = self.lock();
         let Inner { claim, held } = &mut *inner;
+        // What goes with another volume stays only if that does.
+        let with: Vec<String> = held
+            .iter()
+            .filter(|held| which(&held.volume))
+            .filter_map(|held| held.goes_with.clone())
+            .collect();
+        let which = |volume: &Named| which(volume) || with.contains(&volume.lv_name);
         let kept: Vec<&Held> = held.iter().filter(|held| which(&held.volume)).collect();
         if kept.is_empty() {
             return Ok(());
@@ -168,7 +257,10 @@ impl Holding {
         let Some(record) = given.first().map(|held| held.record.clone()) else {
             return Ok(());
         };
-        let volumes: Vec<Named> = given.iter().map(|held| held.volume.clone()).collect();
+        let mut volumes: Vec<Named> = given.iter().map(|held| held.volume.clone()).collect();
+        if volumes.len() == held.len() {
+            volumes.extend(made_by_others(claim, held, self.keep.if_it_dies())?);
+        }
         // From here on they are the records' business: they are not tried twice. This also closes the
         // descriptors by which loop devices live.
         held.retain(|held| !which(&held.volume));
@@ -196,6 +288,33 @@ impl Holding {
         // A panic in here has left volumes that are on record, and the rest is to be given back still.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn held_by_name<'a>(held: &'a mut [Held], lv_name: &str, done: &'static str) -> Result<&'a mut Held> {
+    let mut all = held.iter_mut();
+    let found = all.find(|held| held.volume.lv_name == lv_name);
+    found.ok_or_else(|| Error::NotAltered {
+        volume: lv_name.to_owned(),
+        done,
+        why: "it has been given back, or kept".to_owned(),
+    })
+}
+
+/// Finds what programs of the test have made in its session: snapshots, by `kdev volume snapshot`.
+fn made_by_others(claim: &Claim, held: &[Held], kept_if_it_dies: Option<&str>) -> Result<Vec<Named>> {
+    let records = claim.state.snapshot()?;
+    let is_held = |record: &Record| held.iter().any(|held| held.volume.lv_name == record.lv_name);
+    let of_session = records.iter().filter(|record| {
+        record.session().as_ref() == Some(&claim.tag.session)
+            && record.phase == Phase::Active
+            && record.others.contains_key(SNAPSHOT_OF)
+    });
+    Ok(of_session
+        // But for what was kept one by one.
+        .filter(|record| record.kept.is_none() || record.kept.as_deref() == kept_if_it_dies)
+        .filter(|record| !is_held(record))
+        .map(Named::on_record)
+        .collect())
 }
 
 /// Makes room for what was kept just now, if there is a bound. The test is over, and does not fail by it.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod allocate;
+mod alter;
 mod announce;
 mod backend;
 mod blank;
@@ -61,6 +62,7 @@ mod state_dir;
 #[cfg(feature = "cli")]
 pub mod sudoers;
 mod test_dev;
+mod thin;
 #[cfg(feature = "cli")]
 pub mod timer;
 mod trust;

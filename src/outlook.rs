@@ -13,6 +13,7 @@ use crate::liveness::LeaseState;
 use crate::lvm::Room;
 use crate::reap::{Entry, Places, Presence, Verdict, survey};
 use crate::state::{Record, State};
+use crate::thin::Thin;
 
 /// A pool as it will be when all is gone that goes by itself.
 #[derive(Clone, Debug)]
@@ -25,6 +26,10 @@ pub(crate) struct Outlook {
     pub(crate) unit: Bytes,
     /// What stays until somebody does something about it.
     pub(crate) staying: Vec<Staying>,
+    /// How it is now, if it is a thin pool.
+    pub(crate) thin: Option<Thin>,
+    /// Whether what stays has written so much of a thin pool that it gives nothing out.
+    pub(crate) stays_full: bool,
 }
 
 /// A volume, or an LV that is not ours, that will not go by itself.
@@ -52,14 +57,20 @@ pub(crate) fn outlook(state: &State, vg_name: &str) -> Result<Outlook> {
         ..Places::default()
     };
     let mut survey = survey(state, &places, BTreeMap::new())?;
-    let Some(Room { size, free, extent }) = survey.backends.room(vg_name) else {
+    let Some(Room {
+        size,
+        free,
+        extent,
+        thin,
+    }) = survey.backends.room(vg_name)
+    else {
         let (_, err) = survey
             .unseen
             .pop()
             .expect("what cannot be looked at is noted with its reason");
         return Err(err);
     };
-    let (mut leaving, mut staying) = (0, Vec::new());
+    let (mut leaving, mut written, mut staying) = (0, 0, Vec::new());
     for entry in survey
         .entries
         .iter()
@@ -67,7 +78,10 @@ pub(crate) fn outlook(state: &State, vg_name: &str) -> Result<Outlook> {
     {
         let size = entry.size.unwrap_or_default();
         match Holding::of(entry).why_it_stays() {
-            None => leaving += size.get(),
+            None => {
+                leaving += size.get();
+                written += entry.written.unwrap_or_default().get();
+            }
             Some(why) => staying.push(Staying {
                 lv_name: entry.lv_name.clone(),
                 size,
@@ -81,11 +95,20 @@ pub(crate) fn outlook(state: &State, vg_name: &str) -> Result<Outlook> {
         why: "not ours",
     });
     staying.extend(foreign);
+    let stays_full = thin.is_some_and(|thin| thin.would_stay_at_limit(written));
+    let free = thin.map_or(free, |thin| {
+        Bytes::new(size.get().saturating_sub(thin.given_out.get()))
+    });
     Ok(Outlook {
         size,
-        free_in_time: Bytes::new(free.get() + leaving),
+        free_in_time: match stays_full {
+            true => Bytes::new(0),
+            false => Bytes::new(free.get() + leaving),
+        },
         unit: extent,
         staying,
+        thin,
+        stays_full,
     })
 }
 
@@ -95,6 +118,9 @@ impl Outlook {
     /// A volume that went between LVM's two answers, on the VG and on its LVs, is in neither, and so not in
     /// `free_in_time`. That must not pass for room that will never be there; what stays is in both.
     pub(crate) fn most(&self) -> Bytes {
+        if self.stays_full {
+            return Bytes::new(0);
+        }
         let staying = self.staying.iter().map(|staying| staying.size.get());
         let taken = staying.fold(0, u64::saturating_add);
         Bytes::new(self.size.get().saturating_sub(taken))
@@ -175,8 +201,15 @@ mod tests {
                 size: Bytes::new(30),
                 why: "not ours",
             }],
+            thin: None,
+            stays_full: false,
         };
         assert_eq!(outlook.most(), Bytes::new(70));
+        let outlook = Outlook {
+            stays_full: true,
+            ..outlook
+        };
+        assert_eq!(outlook.most(), Bytes::new(0), "whatever has been given out");
     }
 
     #[rstest]

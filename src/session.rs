@@ -72,6 +72,7 @@ impl Session {
                 volume: volume.clone(),
                 record,
                 device: made.device,
+                goes_with: None,
             });
         let holding = Arc::new(Holding::new(request, exports, claim, held.collect()));
         let volumes = about

@@ -8,11 +8,12 @@ use crate::error::{Error, Result};
 use crate::images::ImageDir;
 use crate::lease::Blank;
 use crate::loops::LoopDir;
-use crate::lvm::{Group, Shell};
+use crate::lvm::{Group, Room, Shell};
 use crate::pool::POOL_VARIABLE;
 use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file::{DEFAULT_PREFIX, PoolEntry};
 use crate::state::State;
+use crate::thin::Thin;
 
 /// One place that volumes come from: a pool that was set up, or what stands for one.
 #[derive(Clone, Debug)]
@@ -37,6 +38,10 @@ pub(crate) enum Chosen {
     ByDefault,
 }
 
+/// What sizes of loop devices and images are rounded up to: the page, as the kernel takes no other direct I/O to
+/// a file on some disks.
+pub(crate) const FILE_UNIT: Bytes = Bytes::new(4096);
+
 /// What volumes are made with, and what it can hold.
 pub(crate) struct Opened {
     pub(crate) backend: Backend,
@@ -46,6 +51,8 @@ pub(crate) struct Opened {
     pub(crate) free: Option<Bytes>,
     /// LVM, ready to make them.
     pub(crate) shell: Option<Shell>,
+    /// Of what that is the room, if it is a thin pool.
+    pub(crate) thin: Option<Thin>,
 }
 
 impl Source {
@@ -113,12 +120,18 @@ impl Source {
                 // Where there are no files without a name, LVM is started once more.
                 let lease = Blank::make(self.state.dir()).ok();
                 let opened = Group::open_to_make(&entry.lvm_config.vg_name, lease);
-                let (group, room, shell) = opened.map_err(|err| entry.why_missing(err))?;
+                let (mut group, mut room, shell) = opened.map_err(|err| entry.why_missing(err))?;
+                // How full a thin pool is, it tells only while it is active.
+                if room.thin.is_some_and(|thin| thin.data_percent.is_none()) {
+                    group.wake(None)?;
+                    (group, room) = Group::open(&entry.lvm_config.vg_name)?;
+                }
                 Ok(Opened {
                     backend: Backend::Lvm(group),
                     unit: room.extent,
                     free: Some(room.free),
                     shell,
+                    thin: room.thin,
                 })
             }
             Kind::Loop { dir, chosen } => {
@@ -127,57 +140,80 @@ impl Source {
                 }
                 Ok(Opened {
                     backend: Backend::Loop(dir.clone()),
-                    // The page: the kernel takes no other direct I/O to a file on some disks.
-                    unit: Bytes::new(4096),
+                    unit: FILE_UNIT,
                     free: None,
                     shell: None,
+                    thin: None,
                 })
             }
             Kind::Image(dir) => Ok(Opened {
                 backend: Backend::Image(dir.clone()),
                 // As for loop devices, which somebody may want to make of them.
-                unit: Bytes::new(4096),
+                unit: FILE_UNIT,
                 free: None,
                 shell: None,
+                thin: None,
             }),
         }
     }
 
     /// Makes the error for a request that is larger than the room, or that comes after `before` others; says
     /// who has the rest.
-    pub(crate) fn no_space(&self, free: Bytes, want: Bytes, before: usize, waited: Duration) -> Error {
+    pub(crate) fn no_space(&self, opened: &Opened, want: Bytes, before: usize, waited: Duration) -> Error {
         Error::NoSpace {
             pool: self.name.clone(),
-            free,
+            free: opened.free.unwrap_or_default(),
             want,
+            thin: opened.thin,
             before,
             waited,
-            holders: match self.held() {
-                held if held.is_empty() => held,
-                held => format!("; held: {held}"),
-            },
+            holders: holders(self.held()),
         }
     }
 
     /// Lists who holds how much here, for people to read; nothing if nobody is known to.
     pub(crate) fn held(&self) -> String {
-        // Who reads this has another error to tell of, or all the time in the world.
-        let records = self.state.snapshot().unwrap_or_default();
-        let held = records
-            .iter()
-            .filter(|record| record.pool_name == self.name)
-            .map(|record| {
-                // Until it is made, what was asked for.
-                let asked = || record.volume_spec.size.parse().unwrap_or_default();
-                let size = record.size_bytes.map_or_else(asked, Bytes::new);
-                let test = record.test.as_deref().unwrap_or("unknown test");
-                let attempt = record.attempt.filter(|&attempt| attempt > 1);
-                let attempt = attempt.map_or(String::new(), |attempt| format!(", attempt {attempt}"));
-                let kept = if record.kept.is_some() { ", kept" } else { "" };
-                format!("{size} by `{test}` (pid {}{attempt}{kept})", record.pid)
-            });
-        held.collect::<Vec<_>>().join(", ")
+        held(&self.state, &self.name)
     }
+}
+
+/// Makes the error for a volume that is to grow, or to have a snapshot, by more than the room.
+pub(crate) fn no_space(state: &State, pool: &str, room: &Room, want: Bytes) -> Error {
+    Error::NoSpace {
+        pool: pool.to_owned(),
+        free: room.free,
+        want,
+        thin: room.thin,
+        before: 0,
+        waited: Duration::ZERO,
+        holders: holders(held(state, pool)),
+    }
+}
+
+fn holders(held: String) -> String {
+    match held.is_empty() {
+        true => held,
+        false => format!("; held: {held}"),
+    }
+}
+
+fn held(state: &State, pool: &str) -> String {
+    // Who reads this has another error to tell of, or all the time in the world.
+    let records = state.snapshot().unwrap_or_default();
+    let held = records
+        .iter()
+        .filter(|record| record.pool_name == pool)
+        .map(|record| {
+            // Until it is made, what was asked for.
+            let asked = || record.volume_spec.size.parse().unwrap_or_default();
+            let size = record.size_bytes.map_or_else(asked, Bytes::new);
+            let test = record.test.as_deref().unwrap_or("unknown test");
+            let attempt = record.attempt.filter(|&attempt| attempt > 1);
+            let attempt = attempt.map_or(String::new(), |attempt| format!(", attempt {attempt}"));
+            let kept = if record.kept.is_some() { ", kept" } else { "" };
+            format!("{size} by `{test}` (pid {}{attempt}{kept})", record.pid)
+        });
+    held.collect::<Vec<_>>().join(", ")
 }
 
 /// A developer who forgot to name a pool should learn it from the first test, not from a full disk.

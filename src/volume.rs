@@ -120,6 +120,61 @@ impl Volume {
         Mount::new(&self.about, options, Arc::clone(&self.holding))
     }
 
+    /// Gives the volume another size, rounded up as when it was made.
+    ///
+    /// What is on it is the caller's business: a filesystem is made larger after this, and smaller before, with
+    /// `resize2fs` or its like. What is beyond a smaller size is lost. What is added is as clean as the pool
+    /// promises of new volumes.
+    ///
+    /// ```no_run
+    /// # use std::process::Command;
+    /// # fn example(mut test: kdev_volumes::Volume) -> Result<(), Box<dyn std::error::Error>> {
+    /// test.resize("2G".parse()?)?;
+    /// assert!(Command::new("resize2fs").arg(test.path()).status()?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`] if the pool has not that much more: it is not waited for. [`Error::NotAltered`] if it is to
+    /// be smaller and something is mounted from it or stands on it, if it was given back, or if it is a snapshot or
+    /// has one in a pool of thick volumes, which LVM does not resize. The volume is as it was then.
+    pub fn resize(&mut self, size: Bytes) -> Result<()> {
+        self.about.size = self.holding.resize(self.lv_name(), size)?;
+        Ok(())
+    }
+
+    /// Makes a volume that is what this one is now, in the same session: it is given back, or kept, as that is.
+    ///
+    /// Either can be written to, and the other one does not change. In a thin pool it costs next to nothing. In
+    /// one of thick volumes it takes as much room as the volume itself, so that it can never overflow; it goes with
+    /// the volume that it is of, and if it is kept, that is kept too. Of loop devices and images it is a copy, which
+    /// shares blocks with the first where the filesystem below can do that.
+    ///
+    /// A filesystem that is mounted from an LV is stopped for a moment, so that what is on the snapshot is
+    /// whole. (ext4 and XFS have to replay their logs there, and XFS wants `nouuid` where both are mounted.)
+    ///
+    /// ```no_run
+    /// # fn example(test: kdev_volumes::Volume) -> kdev_volumes::Result<()> {
+    /// let before = test.snapshot("before")?;
+    /// // Whatever is done to `test` now, `before` stays.
+    /// println!("{} is {} as it was", before.path().display(), test.name());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`] if the pool has not the room: it is not waited for. [`Error::Spec`] for a name that no
+    /// volume can have. [`Error::NotAltered`] if the session has a volume of that name; if this one is a loop
+    /// device or an image and is mounted; or if it is a snapshot itself in a pool of thick volumes. Nothing is
+    /// left then.
+    pub fn snapshot(&self, name: &str) -> Result<Self> {
+        let about = self.holding.snapshot(self.lv_name(), name)?;
+        Ok(Self::new(name.to_owned(), about, Arc::clone(&self.holding)))
+    }
+
     /// Removes the volume now. Under `KDEV_KEEP=always` it is kept instead.
     ///
     /// ```no_run
@@ -132,6 +187,7 @@ impl Volume {
     /// # Errors
     ///
     /// [`Error::Busy`] if it could not be removed: who holds it is said, and it stays on record.
+    /// [`Error::NotAltered`] if it has a [snapshot](Self::snapshot) that would go with it.
     pub fn close(self) -> Result<()> {
         self.holding.finish_one(self.lv_name(), thread::panicking())
     }

@@ -153,6 +153,7 @@ impl<'a> Asking<'a> {
                             pool: source.name().to_owned(),
                             want,
                             size: outlook.size,
+                            thin: outlook.thin.filter(|_| outlook.stays_full),
                             staying: outlook.staying.iter().map(ToString::to_string).collect(),
                         },
                         is_full: false,

@@ -53,8 +53,7 @@ impl<'a> Offer<'a> {
 
     /// Makes the error for what the source does not give; `before` others wait for it who come first.
     pub(super) fn no_space(&self, before: usize, waited: Duration) -> Error {
-        let free = self.opened.free.unwrap_or_default();
-        self.source.no_space(free, self.want, before, waited)
+        self.source.no_space(&self.opened, self.want, before, waited)
     }
 
     /// Makes the volumes of one session, all of them or none. `has_room` is called when the room is taken;
@@ -179,10 +178,10 @@ fn told_as_what_it_is(err: Error, pool: &Source, want: Bytes) -> Error {
     if !mapped.contains("device-mapper") {
         return Error::NoDeviceMapper;
     }
-    let free = pool.open().ok().and_then(|opened| opened.free);
-    match free.filter(|&free| want > free) {
+    let opened = pool.open().ok();
+    match opened.filter(|opened| opened.free.is_some_and(|free| want > free)) {
         // Somebody took the room between our look and our turn.
-        Some(free) => pool.no_space(free, want, 0, Duration::ZERO),
+        Some(opened) => pool.no_space(&opened, want, 0, Duration::ZERO),
         None => err,
     }
 }

@@ -1,3 +1,6 @@
+use kdev_volumes_spec::Bytes;
+
+use crate::alter::copy;
 use crate::backend::{Leftover, Made, Named};
 use crate::error::{Error, Result};
 use crate::fault;
@@ -13,6 +16,28 @@ pub(super) fn make(dir: &ImageDir, volume: &mut Named, is_kept: bool) -> Result<
         .set_len(volume.size.get())
         .map_err(|err| Error::io("make a sparse file of the volume's size of", &volume.path, err))?;
     fault::point("image has its size");
+    if is_kept {
+        mark_kept(volume)?;
+    }
+    Ok(Made {
+        lv_name: volume.lv_name.clone(),
+        path: volume.path.clone(),
+        size: volume.size,
+        uuid: None,
+        device: None,
+    })
+}
+
+/// Makes an image that is what another one is, beside that.
+pub(super) fn snapshot(origin: &Named, volume: &mut Named, is_kept: bool) -> Result<Made> {
+    let failed = |err| trust::error("copy the image", &origin.path, err);
+    let missing = || failed(std::io::ErrorKind::NotFound.into());
+    let dir = ImageDir::of_image(&origin.path).ok_or_else(missing)?;
+    let from = images::pin(&origin.path, &origin.lv_name).ok_or_else(missing)?;
+    volume.size = Bytes::new(from.metadata().map_err(failed)?.len());
+    let image = dir.make(&volume.lv_name)?;
+    volume.path = dir.image(&volume.lv_name);
+    copy(&from, &image, volume.size).map_err(failed)?;
     if is_kept {
         mark_kept(volume)?;
     }

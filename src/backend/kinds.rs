@@ -12,6 +12,7 @@ use crate::mount_point;
 use crate::mounts::{block_device, points_of};
 use crate::owner::OwnerTag;
 use crate::state::Kind;
+use crate::thin::Thin;
 use crate::udev;
 use crate::undo;
 
@@ -87,8 +88,10 @@ impl Backend {
                 group.create(&new, lease, shell)?;
                 let made = lvs::look_up(group, wanted)?;
                 let paths = made.iter().map(|made| &made.path);
-                for path in paths {
-                    group.clean.apply(path, lease)?;
+                if group.thin.is_none() {
+                    for path in paths {
+                        group.clean.apply(path, lease)?;
+                    }
                 }
                 Ok(made)
             }
@@ -195,6 +198,14 @@ impl Backend {
                 }
             }
         }
+    }
+
+    /// Tells of a pool that is so full that writes to its volumes may have failed.
+    pub(crate) fn full(&self) -> Option<Thin> {
+        let Self::Lvm(group) = self else { return None };
+        // Who cannot look has nothing to tell.
+        let thin = group.usage(group.thin?).ok()?;
+        thin.is_nearly_full().then_some(thin)
     }
 
     /// Makes sure that volumes stay when this process is gone, should the records be lost: an LV says so

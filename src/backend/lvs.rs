@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use crate::backend::{Leftover, Made, Named};
 use crate::error::Result;
 use crate::lvm::{Group, Lv, Mapped};
@@ -38,6 +40,10 @@ pub(super) fn remove(group: &Group, owned: &[(&OwnerTag, Vec<&Named>)]) -> Resul
         lvs.iter()
             .any(|lv| lv.name == volume.lv_name && is_of_session(lv))
     };
+    let (owned, mut held) = without_those_whose_snapshots_stay(group, owned);
+    if owned.is_empty() {
+        return Ok(held);
+    }
     let names: Vec<(&OwnerTag, Vec<&str>)> = owned
         .iter()
         .map(|(tag, volumes)| {
@@ -60,13 +66,13 @@ pub(super) fn remove(group: &Group, owned: &[(&OwnerTag, Vec<&Named>)]) -> Resul
     // the VG itself is asked.
     let is_gone = |mapped: &Option<Mapped>| mapped.as_ref().is_some_and(Mapped::is_gone);
     if together.is_ok() && mapped.iter().all(is_gone) {
-        return Ok(Vec::new());
+        return Ok(held);
     }
     let lvs = group.volumes()?;
     let left: Vec<(&OwnerTag, &Named)> = all.iter().copied().filter(|one| is_left(one, &lvs)).collect();
     let mut reasons = Vec::new();
     match left[..] {
-        [] => return Ok(Vec::new()),
+        [] => return Ok(held),
         [first] if all.len() == 1 => reasons.push((first, together.err().map(|err| err.chain()))),
         _ => {
             for (tag, volume) in left {
@@ -76,16 +82,50 @@ pub(super) fn remove(group: &Group, owned: &[(&OwnerTag, Vec<&Named>)]) -> Resul
         }
     }
     let lvs = group.volumes()?;
-    Ok(reasons
-        .into_iter()
-        .filter(|(one, _)| is_left(one, &lvs))
-        .map(|((_, volume), why)| {
-            Leftover::held(
-                volume,
-                why.unwrap_or_else(|| "LVM removed it not, and said nothing".into()),
-            )
-        })
-        .collect())
+    let reasons = reasons.into_iter();
+    let left = reasons.filter(|(one, _)| is_left(one, &lvs));
+    held.extend(left.map(|((_, volume), why)| {
+        Leftover::held(
+            volume,
+            why.unwrap_or_else(|| "LVM removed it not, and said nothing".into()),
+        )
+    }));
+    Ok(held)
+}
+
+/// Volumes of one owner, by the owner's tag.
+type Owned<'a> = (&'a OwnerTag, Vec<&'a Named>);
+
+/// LVM removes thick snapshots with the volume that they are of. Those that are not to be removed too keep it.
+fn without_those_whose_snapshots_stay<'a>(
+    group: &Group,
+    owned: &[Owned<'a>],
+) -> (Vec<Owned<'a>>, Vec<Leftover>) {
+    let going: BTreeSet<&str> = owned
+        .iter()
+        .flat_map(|(_, volumes)| volumes.iter().map(|volume| volume.lv_name.as_str()))
+        .collect();
+    let staying = |volume: &Named| {
+        let snapshots = group.mapped(&volume.lv_name)?.snapshots();
+        snapshots.into_iter().find(|name| !going.contains(name.as_str()))
+    };
+    let (mut free, mut held) = (Vec::new(), Vec::new());
+    for (tag, volumes) in owned {
+        let mut of_it = Vec::new();
+        for &volume in volumes {
+            match staying(volume) {
+                None => of_it.push(volume),
+                Some(name) => held.push(Leftover::new(
+                    volume,
+                    format!("its snapshot `{name}` is there, and would go with it"),
+                )),
+            }
+        }
+        if !of_it.is_empty() {
+            free.push((*tag, of_it));
+        }
+    }
+    (free, held)
 }
 
 impl From<Lv> for Made {

@@ -3,6 +3,7 @@
 mod images;
 mod kinds;
 mod lvs;
+mod snapshots;
 mod volumes;
 
 pub(crate) use kinds::Backend;

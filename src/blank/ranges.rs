@@ -30,20 +30,20 @@ pub(super) fn ends(size: Bytes) -> [Range; 2] {
 }
 
 /// The ranges that are overwritten where these signatures are: both ends, and what lies between, in
-/// order and apart from each other.
-pub(super) fn overwritten(size: Bytes, signatures: &[u64]) -> Vec<Range> {
+/// order and apart from each other. `other` is overwritten too.
+pub(super) fn overwritten(size: Bytes, signatures: &[u64], other: Option<Range>) -> Vec<Range> {
     let [head, tail] = ends(size);
     let mut ranges = vec![head];
-    let mut between: Vec<u64> = signatures
-        .iter()
-        .map(|at| at / BLOCK * BLOCK)
-        .filter(|&at| at >= head.1 && at < tail.0)
+    // A signature may go on in the next block.
+    let signatures = signatures.iter().map(|at| at / BLOCK * BLOCK);
+    let signatures = signatures.map(|at| (at, at + 2 * BLOCK));
+    let mut between: Vec<Range> = signatures
+        .chain(other)
+        .filter(|range| range.0 >= head.1 && range.0 < tail.0)
         .collect();
     between.sort_unstable();
-    between.dedup();
-    // A signature may go on in the next block.
-    for at in between {
-        let end = (at + 2 * BLOCK).min(tail.0);
+    for (at, end) in between {
+        let end = end.min(tail.0);
         match ranges.last_mut() {
             Some(last) if last.1 >= at => last.1 = last.1.max(end),
             _ => ranges.push((at, end)),
@@ -107,7 +107,19 @@ mod tests {
     #[case::right_after_the_head(&[4 * M], &[(0, 4 * M + 8192), (63 * M, 64 * M)])]
     #[case::right_before_the_tail(&[63 * M - 512], &[(0, 4 * M), (63 * M - 4096, 63 * M), (63 * M, 64 * M)])]
     fn what_is_overwritten_has_all_signatures(#[case] signatures: &[u64], #[case] expected: &[Range]) {
-        assert_eq!(overwritten(Bytes::new(64 * M), signatures), expected);
+        assert_eq!(overwritten(Bytes::new(64 * M), signatures, None), expected);
+    }
+
+    #[rstest]
+    #[case::alone(&[], (17 * M, 25 * M), &[(0, 4 * M), (17 * M, 25 * M), (63 * M, 64 * M)])]
+    #[case::with_signatures_in_it(&[17 * M + 9, 25 * M - 1], (17 * M, 25 * M), &[(0, 4 * M), (17 * M, 25 * M + 4096), (63 * M, 64 * M)])]
+    #[case::at_the_end(&[], (60 * M, 70 * M), &[(0, 4 * M), (60 * M, 63 * M), (63 * M, 64 * M)])]
+    fn what_else_is_overwritten_is_a_range_too(
+        #[case] signatures: &[u64],
+        #[case] other: Range,
+        #[case] expected: &[Range],
+    ) {
+        assert_eq!(overwritten(Bytes::new(64 * M), signatures, Some(other)), expected);
     }
 
     #[rstest]

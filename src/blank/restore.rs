@@ -160,7 +160,7 @@ mod tests {
             disk
         };
         let size = Bytes::new(64 << 20);
-        let (saved, kept) = Saved::take(&mut disk(&[(0, 7), (5000, 7)]), size, &[]).unwrap();
+        let (saved, kept) = Saved::take(&mut disk(&[(0, 7), (5000, 7)]), size, &[], None).unwrap();
         let found = strange(&mut disk(now), &saved, &kept).unwrap();
         assert_eq!(found.into_iter().collect::<Vec<u64>>(), expected);
     }

@@ -19,9 +19,14 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// Reads what will be overwritten where these signatures are, and where a PV will be.
-    pub(super) fn take(device: &mut File, size: Bytes, signatures: &[u64]) -> io::Result<(Self, Vec<u8>)> {
-        let ranges = overwritten(size, signatures);
+    /// Reads what will be overwritten where these signatures are, where a PV will be, and in `other`.
+    pub(super) fn take(
+        device: &mut File,
+        size: Bytes,
+        signatures: &[u64],
+        other: Option<Range>,
+    ) -> io::Result<(Self, Vec<u8>)> {
+        let ranges = overwritten(size, signatures, other);
         let (mut runs, mut kept) = (Vec::<Range>::new(), Vec::new());
         for &range in &ranges {
             let bytes = read(device, range)?;
@@ -121,7 +126,7 @@ mod tests {
             device.write_all(&vec![7; length]).unwrap();
         }
         let at: Vec<u64> = written.iter().map(|(at, _)| *at).collect();
-        let (saved, kept) = Saved::take(&mut device, Bytes::new(64 * M), &at).unwrap();
+        let (saved, kept) = Saved::take(&mut device, Bytes::new(64 * M), &at, None).unwrap();
         assert_eq!(
             (saved.kept(), kept.len() as u64),
             (blocks * BLOCK, blocks * BLOCK)

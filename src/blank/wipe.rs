@@ -19,8 +19,9 @@ use crate::error::{Error, Result};
 use crate::fault;
 
 impl Saved {
-    /// Takes down what a pool on this device will overwrite, and what has to be overwritten for it.
-    pub(crate) fn of(seen: &Seen) -> Result<(Self, Vec<u8>)> {
+    /// Takes down what a pool on this device will overwrite, and what has to be overwritten for it; `other` is
+    /// a range besides both ends.
+    pub(crate) fn of(seen: &Seen, other: Option<(u64, u64)>) -> Result<(Self, Vec<u8>)> {
         let at: Vec<u64> = seen
             .signatures
             .iter()
@@ -29,7 +30,7 @@ impl Saved {
             .collect();
         let failed = |err| Error::io("read", &seen.device, err);
         let mut file = File::open(&seen.device).map_err(failed)?;
-        Self::take(&mut file, seen.size, &at).map_err(failed)
+        Self::take(&mut file, seen.size, &at, other).map_err(failed)
     }
 }
 

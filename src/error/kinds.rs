@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kdev_volumes_spec::{Bytes, SpecError};
 
-use crate::error::words::{in_queue, installing, listed, of_which, said};
+use crate::error::words::{in_queue, installing, listed, of_thin, of_which, said};
+use crate::thin::Thin;
 
 /// A result of this crate.
 ///
@@ -135,8 +136,9 @@ pub enum Error {
 
     /// The pool has no room for what was asked for, or none that others do not wait for.
     #[error(
-        "pool `{pool}` has {free} free but {want} is needed{}{holders} (try `kdev pool status --pool={pool}`, a longer KDEV_WAIT, or `kdev pool cleanup --kept --pool={pool}` if kept volumes may go)",
-        in_queue(*before, *waited)
+        "pool `{pool}` has {free} free but {want} is needed{}{}{holders} (try `kdev pool status --pool={pool}`, a longer KDEV_WAIT, or `kdev pool cleanup --kept --pool={pool}` if kept volumes may go)",
+        in_queue(*before, *waited),
+        of_thin(thin.as_ref())
     )]
     NoSpace {
         /// The pool's name.
@@ -149,14 +151,17 @@ pub enum Error {
         before: usize,
         /// How long was waited; nothing if that was not wanted.
         waited: Duration,
+        /// How full a thin pool is; `None` of a thick one.
+        thin: Option<Thin>,
         /// Who holds the rest, for people to read; empty if nobody does.
         holders: String,
     },
 
     /// The pool cannot hold what was asked for, however long one waits.
     #[error(
-        "pool `{pool}` can never hold the {want} that is needed: it has {size} in all{} (ask for less, name another pool, or see `kdev pool status --pool={pool}`)",
-        of_which(staying)
+        "pool `{pool}` can never hold the {want} that is needed: it has {size} in all{}{} (ask for less, name another pool, or see `kdev pool status --pool={pool}`)",
+        of_which(staying),
+        of_thin(thin.as_ref())
     )]
     NeverFits {
         /// The pool's name.
@@ -168,6 +173,15 @@ pub enum Error {
         /// What of it will not go by itself, for people to read: kept volumes, stuck ones, those of unknown
         /// owners, and LVs that are not ours.
         staying: Vec<String>,
+        /// How full a thin pool is that gives nothing more out for as long as that stays; else `None`.
+        thin: Option<Thin>,
+    },
+
+    /// A ratio by which no thin pool can give out more than it has.
+    #[error("an over-commit of {ratio} is none that can be had (use a whole number from 1 to 100)")]
+    Overcommit {
+        /// The ratio.
+        ratio: String,
     },
 
     /// None of several pools gives what was asked for.
@@ -238,6 +252,24 @@ pub enum Error {
     Busy {
         /// Each volume's name and path, with what was found to hold it.
         volumes: Vec<String>,
+    },
+
+    /// A volume that was left as it is.
+    #[error("`{volume}` was not {done}: {why}")]
+    NotAltered {
+        /// The volume's name, as `lvs` and `kdev pool status` have it.
+        volume: String,
+        /// What was to be done: `resized`, `removed`, `given a snapshot`.
+        done: &'static str,
+        /// What speaks against it, and what helps.
+        why: String,
+    },
+
+    /// There is no volume of that name or path.
+    #[error("`{volume}` is no volume that a record, a pool's VG or the images know (see `kdev pool status`)")]
+    NoVolume {
+        /// The name or path.
+        volume: String,
     },
 
     /// A filesystem that could not be unmounted. It stays mounted, and its volume on record.
@@ -312,6 +344,12 @@ pub enum Error {
         "this kernel has no device-mapper, so LVM cannot be used (`modprobe dm-mod`, or unset KERNELDEV_DEVICE_POOL to use loop devices, or set it to `images` to use files)"
     )]
     NoDeviceMapper,
+
+    /// There are no thin pools in this kernel.
+    #[error(
+        "this kernel has no thin pools (`modprobe dm-thin-pool`, which is in the package of the kernel's modules; or leave out `--thin`)"
+    )]
+    NoThinPools,
 
     /// A program failed.
     #[error("`{command}` {ended}{}", said(stderr))]

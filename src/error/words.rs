@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::allocate::whole_seconds;
+use crate::thin::{LIMIT, Thin};
 
 pub(super) fn in_queue(before: usize, waited: Duration) -> String {
     let mut text = String::new();
@@ -21,6 +22,16 @@ pub(super) fn of_which(staying: &[String]) -> String {
     match staying {
         [] => String::new(),
         _ => format!(", of which stays {}", staying.join(", ")),
+    }
+}
+
+pub(super) fn of_thin(thin: Option<&Thin>) -> String {
+    match thin {
+        None => String::new(),
+        Some(thin) if thin.is_at_limit() => {
+            format!("; nothing more is given out while {LIMIT}% or more of it are written: {thin}")
+        }
+        Some(thin) => format!("; {thin}"),
     }
 }
 

@@ -52,6 +52,12 @@ impl ImageDir {
         }
     }
 
+    /// Takes the one that an image is in: `$TMPDIR` of who made it may have been another.
+    pub(crate) fn of_image(image: &Path) -> Option<Self> {
+        let path = image.parent().filter(|path| is_of_our_form(path))?.to_owned();
+        Some(Self { path })
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

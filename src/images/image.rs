@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use kdev_volumes_spec::Bytes;
+
 use crate::fault;
 use crate::images::dir::{Opened, make_file};
 use crate::trust;
@@ -41,6 +43,14 @@ pub(crate) fn mark_kept(path: &Path, lv_name: &str) -> io::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Gives an image another size.
+pub(crate) fn resize(path: &Path, lv_name: &str, size: Bytes) -> io::Result<()> {
+    let Some(directory) = Opened::of_image(path, lv_name)? else {
+        return Err(ErrorKind::NotFound.into());
+    };
+    trust::open_to_write(&directory.image(lv_name))?.set_len(size.get())
 }
 
 /// Holds an image open, if it is there: as long as this file is open, its inode number cannot become

@@ -9,6 +9,7 @@ use std::time::Duration;
 use kdev_volumes_spec::Bytes;
 use nix::errno::Errno;
 
+use crate::alter::copy;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::loops::attached::{OverFile, over_file};
@@ -28,6 +29,8 @@ pub(crate) struct LoopDir {
 pub(crate) struct LoopDevice {
     path: PathBuf,
     device: File,
+    /// Without a name there is no other way to it.
+    backing: File,
 }
 
 /// How often another process may take the free device that we were shown: with the pauses, for a second.
@@ -60,12 +63,15 @@ impl LoopDir {
                 doing: "making a loop device for the embedded default",
             });
         }
-        let backing =
-            tempfile::tempfile_in(&self.path).map_err(|err| Error::io("make a file in", &self.path, err))?;
+        let backing = self.file()?;
         backing
             .set_len(size.get())
             .map_err(|err| Error::io("make a sparse file of the volume's size in", &self.path, err))?;
         attach(&backing, name, LO_FLAGS_AUTOCLEAR).map_err(|source| Error::NoLoop { source })
+    }
+
+    fn file(&self) -> Result<File> {
+        tempfile::tempfile_in(&self.path).map_err(|err| Error::io("make a file in", &self.path, err))
     }
 }
 
@@ -117,6 +123,24 @@ impl LoopDevice {
     pub(crate) fn shared(&self) -> Result<File> {
         let shared = self.device.try_clone();
         shared.map_err(|err| Error::io("share the loop device", &self.path, err))
+    }
+
+    /// Gives the device, and the file behind it, another size.
+    pub(crate) fn resize(&self, size: Bytes) -> Result<()> {
+        let failed = |err| Error::io("resize the loop device", &self.path, err);
+        self.device.sync_all().map_err(failed)?;
+        self.backing.set_len(size.get()).map_err(failed)?;
+        ioctl::set_capacity(&self.device).map_err(failed)
+    }
+
+    /// Makes a loop device in `dir` that is what this one is now.
+    pub(crate) fn copy(&self, dir: &LoopDir, name: &str, size: Bytes) -> Result<Self> {
+        let failed = |err| Error::io("copy the loop device", &self.path, err);
+        // What was written to the device is in its file then.
+        self.device.sync_all().map_err(failed)?;
+        let backing = dir.file()?;
+        copy(&self.backing, &backing, size).map_err(failed)?;
+        attach(&backing, name, LO_FLAGS_AUTOCLEAR).map_err(|source| Error::NoLoop { source })
     }
 
     /// Tells the kernel to leave the device attached when nobody has it open any more.
@@ -194,7 +218,12 @@ fn attach(backing: &File, name: &str, flags: u32) -> io::Result<LoopDevice> {
         match configure(&device, backing, name, flags) {
             Ok(()) => {
                 fault::point("loop device attached");
-                return Ok(LoopDevice { path, device });
+                let backing = backing.try_clone()?;
+                return Ok(LoopDevice {
+                    path,
+                    device,
+                    backing,
+                });
             }
             Err(err) if err.raw_os_error() == Some(Errno::EBUSY as i32) => last = err,
             Err(err) => return Err(err),

@@ -52,6 +52,7 @@ mod raw {
     nix::ioctl_none_bad!(ctl_get_free, 0x4C82);
     nix::ioctl_write_ptr_bad!(configure, 0x4C0A, LoopConfig);
     nix::ioctl_none_bad!(clr_fd, 0x4C01);
+    nix::ioctl_none_bad!(set_capacity, 0x4C07);
     nix::ioctl_write_ptr_bad!(set_status64, 0x4C04, LoopInfo);
     nix::ioctl_read_bad!(get_status64, 0x4C05, LoopInfo);
 }
@@ -139,6 +140,13 @@ pub(super) fn status(device: &File) -> io::Result<Option<LoopInfo>> {
 pub(super) fn set_status(device: &File, info: &LoopInfo) -> io::Result<()> {
     // SAFETY: the descriptor is open, and the structure came from the kernel and is only read.
     unsafe { raw::set_status64(device.as_raw_fd(), info) }?;
+    Ok(())
+}
+
+/// Has the device take the size that its file has now.
+pub(super) fn set_capacity(device: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and the call takes no argument.
+    unsafe { raw::set_capacity(device.as_raw_fd()) }?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
@@ -10,10 +11,12 @@ use crate::lease::{Blank, Lease};
 use crate::lvm::by_sudo::{self, BySudo};
 use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
 use crate::lvm::shell::{self, Shell};
+use crate::lvm::thin::{THIN_POOL, is_part, percent, usage};
 use crate::lvm::{KEPT_TAG, Mapped, POOL_TAG, changing, reading, writing};
 use crate::owner::OwnerTag;
 use crate::root::Verb;
 use crate::session_id::SessionId;
+use crate::thin::{Overcommit, Thin};
 
 /// A VG that carries our tag, or did when something about it was written down. What removes or marks
 /// an LV asks for the tag again in the same command.
@@ -22,14 +25,17 @@ pub(crate) struct Group {
     pub(crate) name: String,
     /// What is promised of its new LVs.
     pub(crate) clean: Clean,
+    /// How much more than it has it gives out, if its volumes are thin.
+    pub(crate) thin: Option<Overcommit>,
 }
 
-/// The room in a VG when it was looked at.
+/// The room in a VG when it was looked at; of a thin pool in it, what that may give out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
     pub(crate) size: Bytes,
     pub(crate) free: Bytes,
     pub(crate) extent: Bytes,
+    pub(crate) thin: Option<Thin>,
 }
 
 /// An LV of such a VG, ours or not.
@@ -40,6 +46,8 @@ pub(crate) struct Lv {
     pub(crate) size: Bytes,
     /// Below `/dev/mapper`; fstests' `check` takes no other kind of link.
     pub(crate) path: PathBuf,
+    /// How much of it is written, if it is thin and active.
+    pub(crate) written: Option<Bytes>,
     tags: Vec<String>,
 }
 
@@ -76,13 +84,21 @@ impl Group {
     ///
     /// [`Error::Missing`], or [`Error::NotOurs`] if it has not our tag.
     pub(crate) fn open(name: &str) -> Result<(Self, Room)> {
-        let Some(row) = find(name)? else {
-            return Err(Error::Missing {
-                what: format!("VG `{name}`"),
-                hint: "is the pool's device there? see `pvs` and `kdev pool list`",
-            });
+        let Some((group, mut room)) = Self::look(name)? else {
+            return Err(missing(name));
         };
-        Self::of_row(row)
+        if let Some(overcommit) = group.thin {
+            room.take(group.usage(overcommit)?);
+        }
+        Ok((group, room))
+    }
+
+    /// Looks at a VG of ours itself, and not at the thin pool that may be in it.
+    pub(super) fn look(name: &str) -> Result<Option<(Self, Room)>> {
+        let Some(row) = find(name)? else {
+            return Ok(None);
+        };
+        Self::of_row(row).map(Some)
     }
 
     /// Looks a VG up with a process of LVM's that is then ready to make LVs in it, if that can be.
@@ -98,11 +114,21 @@ impl Group {
                 Some((shell.vg(name)?, shell))
             });
         // What is wrong is found out by asking again.
-        let Some((row, shell)) = asked else {
+        let Some((row, mut shell)) = asked else {
             let (group, room) = Self::open(name)?;
             return Ok((group, room, None));
         };
-        let (group, room) = Self::of_row(row)?;
+        let (group, mut room) = Self::of_row(row)?;
+        if let Some(overcommit) = group.thin {
+            let rows = shell.lvs(&group.name);
+            match rows.and_then(|rows| usage(&rows, overcommit)) {
+                Some(thin) => room.take(thin),
+                None => {
+                    room.take(group.usage(overcommit)?);
+                    return Ok((group, room, None));
+                }
+            }
+        }
         Ok((group, room, Some(shell)))
     }
 
@@ -121,14 +147,30 @@ impl Group {
             size: Bytes::new(row.vg_size),
             free: Bytes::new(row.vg_free),
             extent: Bytes::new(row.vg_extent_size),
+            thin: None,
         };
-        let clean = match by_sudo::is_the_way() {
-            // kdev-root keeps the promise, before the volume is the user's to read.
-            true => Clean::default(),
-            false => Clean::of_tags(&row.vg_tags),
+        let group = Self {
+            clean: match by_sudo::is_the_way() {
+                // kdev-root keeps the promise, before the volume is the user's to read.
+                true => Clean::default(),
+                false => Clean::of_tags(&row.vg_tags),
+            },
+            thin: Overcommit::of_tags(&row.vg_tags),
+            name: row.vg_name,
         };
-        let name = row.vg_name;
-        Ok((Self { name, clean }, room))
+        Ok((group, room))
+    }
+
+    /// Makes sure that there is a VG of that name, and that it is ours.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), which a VG may fail whose thin pool is not there yet.
+    pub(crate) fn check(name: &str) -> Result<()> {
+        match Self::look(name)? {
+            Some(_) => Ok(()),
+            None => Err(missing(name)),
+        }
     }
 
     /// Returns LVM's report on a VG, and whether that is ours; `None` if there is none of that name.
@@ -147,6 +189,7 @@ impl Group {
         Self {
             name: name.to_owned(),
             clean: Clean::default(),
+            thin: None,
         }
     }
 
@@ -196,13 +239,77 @@ impl Group {
     /// In few letters, since a line of a script has its bound.
     fn create_command(&self, new: &NewLv) -> Vec<String> {
         let (size, tag) = (format!("{}b", new.size.get()), new.tag.to_string());
-        let mut words = vec!["lvcreate", "-y", "-Wy", "-Zy", "-An", "-L", &size, "-n", new.name];
-        words.extend(["--addtag", &tag]);
+        let pool = format!("{}/{THIN_POOL}", self.name);
+        let mut words = vec!["lvcreate", "-y", "-An", "-n", new.name, "--addtag", &tag];
         if new.is_kept {
             words.extend(["--addtag", KEPT_TAG]);
         }
-        words.push(&self.name);
+        match self.thin {
+            None => words.extend(["-Wy", "-Zy", "-L", &size, &self.name]),
+            // It is all zeros: its pool zeroes each chunk that it gives it.
+            Some(_) => words.extend(["--monitor", "n", "-V", &size, "-T", &pool]),
+        }
         words.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Makes an LV that is what another one is at this moment, in the same way. A thick one takes `new.size` for
+    /// what will be written to either of them.
+    pub(crate) fn snapshot(&self, new: &NewLv, origin: &str, lock: Option<File>) -> Result<()> {
+        let size = format!("{}b", new.size.get());
+        let how: &[&str] = match self.thin {
+            None => &["--size", &size],
+            Some(_) => &["--setactivationskip", "n"],
+        };
+        let kept: &[&str] = if new.is_kept { &["--addtag", KEPT_TAG] } else { &[] };
+        let command = writing("lvcreate")?
+            .args(["--yes", "--snapshot", "--monitor", "n"])
+            .args(how)
+            .args(["--name", new.name, "--addtag", &new.tag.to_string()])
+            .args(kept)
+            .arg(format!("{}/{origin}", self.name));
+        lending(command, lock).run()?;
+        Ok(())
+    }
+
+    /// Gives an LV another size. What is on it is its user's business.
+    pub(crate) fn resize(&self, lv_name: &str, to: Bytes, grows: bool, lock: Option<File>) -> Result<()> {
+        let command = |more: &[&str]| -> Result<Invocation> {
+            let verb = if grows { "lvextend" } else { "lvreduce" };
+            let force: &[&str] = if grows { &[] } else { &["--force"] };
+            let lock = lock.as_ref().map(File::try_clone).transpose();
+            let lock = lock.map_err(|err| Error::io("share the lock of", &self.name, err))?;
+            let command = writing(verb)?
+                .arg("--yes")
+                .args(force)
+                .args(more)
+                .args(["--size", &format!("{}b", to.get())])
+                .arg(format!("{}/{lv_name}", self.name));
+            Ok(lending(command, lock))
+        };
+        if !grows {
+            // From 2.03.17 on LVM would have the filesystem made smaller first; before, it knows no such option.
+            let done = command(&["--fs", "ignore"])?.finish()?;
+            match done.status.code() {
+                Some(NO_SUCH_OPTION) => {}
+                _ if done.status.success() => return Ok(()),
+                _ => return Err(done.error()),
+            }
+        }
+        command(&[])?.run()?;
+        Ok(())
+    }
+
+    /// Makes sure that an LV is of that session, by its own word.
+    pub(crate) fn check_owner(&self, lv_name: &str, tag: &OwnerTag) -> Result<()> {
+        let lvs = self.volumes()?;
+        let lv = lvs.iter().find(|lv| lv.name == lv_name);
+        match lv.and_then(Lv::owner) {
+            Some(owner) if owner.session == tag.session => Ok(()),
+            _ => Err(Error::NotOurs {
+                what: format!("LV `{}/{lv_name}`", self.name),
+                why: "it has not the tag of its session's owner".to_owned(),
+            }),
+        }
     }
 
     /// Lists the LVs of the VG.
@@ -212,20 +319,26 @@ impl Group {
 
     /// Lists the LVs of the VG, and what keeps thin pools of ours from working.
     pub(crate) fn listing(&self) -> Result<Listing> {
+        let rows = self.rows()?;
+        let wedged = wedged(&rows);
+        let is_part = |row: &LvRow| self.thin.is_some() && is_part(row);
+        let volumes = rows
+            .into_iter()
+            .filter(|row| hidden_name(row).is_none() && !is_part(row))
+            .map(Lv::from)
+            .collect();
+        Ok(Listing { volumes, wedged })
+    }
+
+    /// What LVM reports of all LVs, and of the parts of each.
+    pub(super) fn rows(&self) -> Result<Vec<LvRow>> {
         let done = match BySudo::find()? {
             Some(sudo) => sudo.run(&Verb::List {
                 vg: self.name.clone(),
             })?,
             None => self.lvs(LV_FIELDS)?,
         };
-        let rows = report::lvs(&done.command, &done.stdout)?;
-        let wedged = wedged(&rows);
-        let volumes = rows
-            .into_iter()
-            .filter(|row| hidden_name(row).is_none())
-            .map(Lv::from)
-            .collect();
-        Ok(Listing { volumes, wedged })
+        report::lvs(&done.command, &done.stdout)
     }
 
     /// Returns the report from which [`listing`](Self::listing) is read, with the VG's UUID and those of its LVs.
@@ -348,6 +461,15 @@ fn selection(owned: &[(&OwnerTag, Vec<&str>)]) -> String {
     format!("{ours} && ({})", each.collect::<Vec<_>>().join(" || "))
 }
 
+impl Room {
+    /// Takes what a thin pool gives out for the room.
+    fn take(&mut self, thin: Thin) {
+        self.size = thin.in_all(self.extent);
+        self.free = thin.free(self.extent);
+        self.thin = Some(thin);
+    }
+}
+
 impl Lv {
     /// Returns what the tags say of the owner; `None` if this LV is not ours.
     ///
@@ -365,7 +487,9 @@ impl Lv {
 
 impl From<LvRow> for Lv {
     fn from(row: LvRow) -> Self {
+        let percent = percent(&row.data_percent).filter(|_| !row.pool_lv.is_empty());
         Self {
+            written: percent.map(|percent| written(row.lv_size, percent)),
             name: row.lv_name,
             uuid: row.lv_uuid,
             size: Bytes::new(row.lv_size),
@@ -375,17 +499,35 @@ impl From<LvRow> for Lv {
     }
 }
 
+/// What LVM ends with if it does not understand its command line.
+const NO_SUCH_OPTION: i32 = 3;
+
+fn lending(command: Invocation, lock: Option<File>) -> Invocation {
+    match lock {
+        Some(lock) => command.holding(lock),
+        None => command,
+    }
+}
+
+/// At most so much: what is given back is not to be taken for less than it was.
+fn written(size: u64, percent: u8) -> Bytes {
+    let written = u128::from(size) * (u128::from(percent) + 1) / 100;
+    Bytes::new(u64::try_from(written).unwrap_or(size).min(size))
+}
+
 /// Returns the name of an LV that is a part of another; LVM shows it in brackets.
-fn hidden_name(row: &LvRow) -> Option<&str> {
+pub(super) fn hidden_name(row: &LvRow) -> Option<&str> {
     row.lv_name.strip_prefix('[')?.strip_suffix(']')
 }
 
 /// Finds the data and metadata of thin pools with our tag that are active while their pool is not.
-fn wedged(rows: &[LvRow]) -> Vec<String> {
+pub(super) fn wedged(rows: &[LvRow]) -> Vec<String> {
     let is_idle_pool = |name: &str| {
         rows.iter().any(|row| {
             let is_ours = row.lv_tags.iter().any(|tag| tag == POOL_TAG);
-            row.lv_name == name && is_ours && row.lv_active.is_empty()
+            // A pool whose volumes are active is at work, with or without a device of its own.
+            let is_idle = row.lv_active.is_empty() && row.data_percent.is_empty();
+            row.lv_name == name && is_ours && is_idle
         })
     };
     let parts = rows
@@ -410,6 +552,13 @@ fn find(name: &str) -> Result<Option<VgRow>> {
     };
     let Some(done) = done else { return Ok(None) };
     Ok(report::vgs(&done.command, &done.stdout)?.into_iter().next())
+}
+
+fn missing(name: &str) -> Error {
+    Error::Missing {
+        what: format!("VG `{name}`"),
+        hint: "is the pool's device there? see `pvs` and `kdev pool list`",
+    }
 }
 
 /// Asks for one VG. LVM's status tells no difference between a VG that is missing and other trouble,
@@ -451,6 +600,10 @@ mod tests {
             lv_size: 0,
             lv_active: active.into(),
             vg_uuid: String::new(),
+            pool_lv: String::new(),
+            lv_layout: String::new(),
+            data_percent: String::new(),
+            metadata_percent: String::new(),
         }
     }
 
@@ -505,6 +658,7 @@ mod tests {
             uuid: String::new(),
             size: Bytes::new(0),
             path: PathBuf::new(),
+            written: None,
             tags: tags.iter().map(ToString::to_string).collect(),
         };
         assert_eq!(lv.owner().is_some(), ours);

@@ -58,6 +58,30 @@ impl Mapped {
         &self.kernel_uuid
     }
 
+    /// Tells whether it is a thick snapshot.
+    pub(crate) fn is_snapshot(&self) -> bool {
+        self.below().iter().any(|(name, _)| name.ends_with("-cow"))
+    }
+
+    /// Lists the thick snapshots that it has, by the names of their LVs: they go with it.
+    pub(crate) fn snapshots(&self) -> Vec<String> {
+        if self.is_snapshot() {
+            return Vec::new();
+        }
+        let below = self.below().into_iter();
+        let real = below.filter(|(name, _)| name.ends_with("-real"));
+        let above = real.flat_map(|(_, dir)| devices_in(&dir.join("holders")));
+        let above = above.filter(|(_, dir)| read(&dir.join("dm/uuid")).as_ref() != Some(&self.kernel_uuid));
+        let mut names: Vec<String> = above.filter_map(|(name, _)| Some(names(&name)?.1)).collect();
+        names.sort();
+        names
+    }
+
+    /// What device-mapper has below it: of an LV that has snapshots, or is one, layers of LVM's.
+    fn below(&self) -> Vec<(String, PathBuf)> {
+        devices_in(&self.dir.join("slaves"))
+    }
+
     /// Tells whether the kernel has it no more.
     pub(crate) fn is_gone(&self) -> bool {
         read(&self.dir.join("dm/uuid")).is_none_or(|uuid| uuid != self.kernel_uuid)
@@ -94,6 +118,15 @@ pub(crate) fn unmap(name: &str) -> Result<()> {
         .changing()
         .run()?;
     Ok(())
+}
+
+/// Lists the devices of device-mapper in a directory of sysfs, by their names there.
+fn devices_in(dir: &Path) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    paths
+        .filter_map(|path| Some((read(&path.join("dm/name"))?, path)))
+        .collect()
 }
 
 fn read(file: &Path) -> Option<String> {

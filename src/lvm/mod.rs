@@ -6,14 +6,17 @@ mod mapped;
 mod physical;
 mod report;
 mod shell;
+mod thin;
 
 pub(crate) use by_sudo::{MountBySudo, is_the_way};
 pub(crate) use group::{Group, Listing, Lv, NewLv, Reported, Room};
 pub(crate) use mapped::{Mapped, MappedName, unmap};
 pub(crate) use physical::{
-    Physical, announce, make_group, physical_at, physical_by_uuid, physicals_of, unmake_group,
+    Physical, Promise, announce, complete_group, make_group, physical_at, physical_by_uuid, physicals_of,
+    unmake_group, unmake_if_begun,
 };
 pub(crate) use shell::Shell;
+pub(crate) use thin::{OVERWRITTEN, check_thin_target};
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};

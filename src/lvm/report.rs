@@ -59,6 +59,17 @@ pub(super) struct LvRow {
     /// Where it was asked for.
     #[serde(default)]
     pub(super) vg_uuid: String,
+    /// The thin pool that it is of, or nothing.
+    #[serde(default)]
+    pub(super) pool_lv: String,
+    /// What it is, such as `thin,pool`.
+    #[serde(default)]
+    pub(super) lv_layout: String,
+    /// How much is written of a thin pool, or a volume of one, such as `12.34`; nothing if it is not active.
+    #[serde(default)]
+    pub(super) data_percent: String,
+    #[serde(default)]
+    pub(super) metadata_percent: String,
 }
 
 /// A row of `pvs`.
@@ -76,7 +87,8 @@ pub(super) const VG_FIELDS: &str = "vg_name,vg_tags,vg_size,vg_free,vg_extent_si
 pub(super) const PV_FIELDS: &str = "pv_name,pv_uuid,vg_name";
 
 /// The fields of [`LvRow`], for `-o`.
-pub(super) const LV_FIELDS: &str = "lv_name,lv_uuid,lv_dm_path,lv_tags,lv_size,lv_active";
+pub(super) const LV_FIELDS: &str =
+    "lv_name,lv_uuid,lv_dm_path,lv_tags,lv_size,lv_active,pool_lv,lv_layout,data_percent,metadata_percent";
 
 /// The options that make a report one that can be read here.
 pub(super) const READABLE: [&str; 5] = ["--reportformat", "json", "--units", "b", "--nosuffix"];

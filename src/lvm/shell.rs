@@ -3,7 +3,7 @@ use serde::de::IgnoredAny;
 use crate::command::{Finished, Invocation, Told};
 use crate::error::Result;
 use crate::lease::{Blank, Lease};
-use crate::lvm::report::{self, READABLE, VG_FIELDS, VgRow};
+use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
 
 /// What LVM reads of a line; the last is its end.
 const LONGEST_LINE: usize = 250;
@@ -32,6 +32,14 @@ impl Shell {
         let is_whole = |json: &[u8]| serde_json::from_slice::<IgnoredAny>(json).is_ok();
         let answer = self.told.ask(&line, is_whole).ok()?;
         report::vgs(&line, &answer).ok()?.into_iter().next()
+    }
+
+    /// Lists all LVs of a VG; `None` if LVM gives no such answer.
+    pub(super) fn lvs(&mut self, vg_name: &str) -> Option<Vec<LvRow>> {
+        let line = format!("lvs {} --all -o {LV_FIELDS} {vg_name}", READABLE.join(" "));
+        let is_whole = |json: &[u8]| serde_json::from_slice::<IgnoredAny>(json).is_ok();
+        let answer = self.told.ask(&line, is_whole).ok()?;
+        report::lvs(&line, &answer).ok()
     }
 
     /// Returns what the lease is to be made of.

@@ -51,7 +51,13 @@ fn finish_device(pools: &Locked, pool: PoolEntry, disk: Option<Disk>) -> Result<
     let (vg_name, name) = (&pool.lvm_config.vg_name, &pool.pool_name);
     let pv = Path::new(&pool.lvm_config.pv);
     if Group::exists(vg_name)? {
-        return finish_group(pools, &pool, pv);
+        return finish_group(pools, &pool, pv, || {
+            // What was saved is there as long as what was begun is.
+            let (saved, kept) = intent::read_saved(pools)?;
+            let device = fs::canonicalize(pv).map_err(|err| Error::io("find", pv, err))?;
+            undo_or_say(pools, &pool, &device, &saved, &kept);
+            Ok(())
+        });
     }
     let Some(disk) = disk else {
         intent::done(pools)?;
@@ -76,14 +82,23 @@ fn finish_device(pools: &Locked, pool: PoolEntry, disk: Option<Disk>) -> Result<
     Ok(None)
 }
 
-/// The VG was made. It becomes a pool, if it is on that device.
-fn finish_group(pools: &Locked, pool: &PoolEntry, pv: &Path) -> Result<Option<Finished>> {
+/// The VG was made. It becomes a pool, if it is on that device; or is undone, if what it lacks cannot be made.
+fn finish_group(
+    pools: &Locked,
+    pool: &PoolEntry,
+    pv: &Path,
+    undo: impl FnOnce() -> Result<()>,
+) -> Result<Option<Finished>> {
     let (vg_name, name) = (&pool.lvm_config.vg_name, &pool.pool_name);
     if !pools.read()?.contains_key(name) {
-        Group::open(vg_name)?;
+        Group::check(vg_name)?;
         // Somebody may have made another VG of that name since.
         if !matches!(lvm::physicals_of(vg_name)?.as_slice(), [physical] if is_on(physical, pv)) {
             return Err(stranger(vg_name));
+        }
+        if let Err(err) = lvm::complete_group(vg_name, &|| pools.shared()) {
+            undo()?;
+            return Err(err);
         }
         intent::put_in(pools, pool)?;
         eprintln!("kdev: pool `{name}` is set up now: who began it died over it");
@@ -112,7 +127,10 @@ fn finish_file(pools: &Locked, pool: PoolEntry, size: Bytes) -> Result<Option<Fi
     }
     let device = on_file::attach(&path, &pool.pool_name)?;
     if Group::exists(&pool.lvm_config.vg_name)? {
-        return finish_group(pools, &pool, &device);
+        return finish_group(pools, &pool, &device, || {
+            on_file::undo_or_say(pools, &pool, &path);
+            Ok(())
+        });
     }
     on_file::remove(&path)?;
     eprintln!(
@@ -133,7 +151,8 @@ fn finish_teardown(pools: &Locked, pool: PoolEntry, pv_uuid: &str, zero: bool) -
             false => return torn_down(pools, pool),
         }
     }
-    if Group::exists(&pool.lvm_config.vg_name)? {
+    let vg_name = &pool.lvm_config.vg_name;
+    if Group::exists(vg_name)? && !lvm::unmake_if_begun(vg_name, &|| pools.shared())? {
         intent::done(pools)?;
         return Ok(None);
     }
@@ -210,7 +229,7 @@ pub(super) fn unmake(pools: &Locked, pool: &PoolEntry, device: &Path) -> Result<
     let vg_name = &pool.lvm_config.vg_name;
     intent::take_out(pools, &pool.pool_name)?;
     match lvm::physicals_of(vg_name)?.as_slice() {
-        [physical] if is_on(physical, device) => lvm::unmake_group(vg_name, pools.shared()?),
+        [physical] if is_on(physical, device) => lvm::unmake_group(vg_name, &|| pools.shared()),
         _ => Ok(()),
     }
 }

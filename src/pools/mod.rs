@@ -10,17 +10,20 @@ mod setup;
 mod start;
 mod status;
 mod teardown;
+mod volumes;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::clean::Clean;
+pub use crate::thin::{Overcommit, Thin};
 pub use new::{Medium, NewPool};
 pub use progress::Progress;
 pub use setup::Preview;
 pub use start::Started;
 pub use status::{PoolStatus, VolumeStatus, WaiterStatus};
 pub use teardown::Teardown;
+pub use volumes::NewSnapshot;
 
 use crate::backend::Leftover;
 use crate::error::Result;

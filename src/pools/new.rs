@@ -8,6 +8,7 @@ use crate::clean::Clean;
 use crate::error::{Error, Result};
 use crate::pool_names::is_reserved;
 use crate::pools_file::{DEFAULT_PREFIX, PoolEntries};
+use crate::thin::Overcommit;
 
 /// A pool that is to be set up.
 ///
@@ -20,6 +21,7 @@ use crate::pools_file::{DEFAULT_PREFIX, PoolEntries};
 ///     vg_name: None, // kerneldev-default-vg
 ///     lv_prefix: None,
 ///     clean: Clean::Zero,
+///     thin: None, // or Some(Overcommit::default())
 /// };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +34,11 @@ pub struct NewPool {
     pub vg_name: Option<String>,
     /// What its volumes' names begin with; `kdev` if none is given.
     pub lv_prefix: Option<String>,
-    /// What its new volumes may show of the data of those before.
+    /// What its new volumes may show of the data of those before. Thin ones are all zeros, whatever this says.
     pub clean: Clean,
+    /// Whether its volumes are thin, so that they take of it only what is written to them, and how much more
+    /// than it has it gives out. When it is full, writes fail with ENOSPC; it is never made larger.
+    pub thin: Option<Overcommit>,
 }
 
 /// What a pool is made of.

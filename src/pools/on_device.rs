@@ -4,9 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::blank::{self, Saved, Seen};
-use crate::clean::Clean;
 use crate::error::{Error, Result};
-use crate::lvm;
+use crate::lvm::{self, Promise};
 use crate::mounts::block_device;
 use crate::pools::finish;
 use crate::pools::intent::{self, Disk};
@@ -73,11 +72,11 @@ impl Chosen {
 
 impl Looked {
     /// Makes the pool. If anything fails, the device is what it was.
-    pub(super) fn set_up(&self, pools: &Locked, entry: &PoolEntry, clean: Clean) -> Result<()> {
+    pub(super) fn set_up(&self, pools: &Locked, entry: &PoolEntry, promise: Promise) -> Result<()> {
         let device = &self.seen.device;
-        let (saved, kept) = Saved::of(&self.seen)?;
+        let (saved, kept) = Saved::of(&self.seen, promise.thin.map(|_| lvm::OVERWRITTEN))?;
         intent::will_set_up(pools, entry, Disk::of(device)?, &saved, &kept)?;
-        match self.make(pools, entry, clean, &saved) {
+        match self.make(pools, entry, promise, &saved) {
             Ok(()) => {
                 intent::done_or_said(pools);
                 Ok(())
@@ -89,13 +88,13 @@ impl Looked {
         }
     }
 
-    fn make(&self, pools: &Locked, entry: &PoolEntry, clean: Clean, saved: &Saved) -> Result<()> {
+    fn make(&self, pools: &Locked, entry: &PoolEntry, promise: Promise, saved: &Saved) -> Result<()> {
         let device = &self.seen.device;
         if !self.overwritten.is_empty() {
             blank::wipe(device, saved)?;
         }
         // LVM looks at the device once more, exclusively, and writes to it only if it is blank still.
-        lvm::make_group(&entry.lvm_config.vg_name, device, clean, pools.shared()?)?;
+        lvm::make_group(&entry.lvm_config.vg_name, device, promise, &|| pools.shared())?;
         intent::put_in(pools, entry)
     }
 }

@@ -11,12 +11,11 @@ use kdev_volumes_spec::Bytes;
 use nix::libc;
 
 use crate::blank;
-use crate::clean::Clean;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::holders::holders;
 use crate::loops;
-use crate::lvm;
+use crate::lvm::{self, Promise};
 use crate::pools::finish;
 use crate::pools::intent;
 use crate::pools_file::{Locked, PoolEntry};
@@ -82,13 +81,13 @@ pub(super) fn set_up(
     entry: &PoolEntry,
     path: &Path,
     size: Bytes,
-    clean: Clean,
+    promise: Promise,
 ) -> Result<()> {
     intent::will_make_file(pools, entry, size)?;
     let mut is_ours = false;
     let made = make_file(path, size, &mut is_ours).and_then(|()| {
         let device = attach(path, &entry.pool_name)?;
-        lvm::make_group(&entry.lvm_config.vg_name, &device, clean, pools.shared()?)?;
+        lvm::make_group(&entry.lvm_config.vg_name, &device, promise, &|| pools.shared())?;
         intent::put_in(pools, entry)
     });
     if made.is_ok() {
@@ -100,6 +99,17 @@ pub(super) fn set_up(
         // Somebody else has made it meanwhile.
         false => intent::done(pools),
     };
+    say_what_is_not_undone(path, undone);
+    made
+}
+
+/// Undoes a setup that has failed as somebody finished it, and says so if it cannot.
+pub(super) fn undo_or_say(pools: &Locked, entry: &PoolEntry, path: &Path) {
+    let undone = undo(pools, entry, path).and_then(|()| intent::done(pools));
+    say_what_is_not_undone(path, undone);
+}
+
+fn say_what_is_not_undone(path: &Path, undone: Result<()>) {
     if let Err(err) = undone {
         eprintln!(
             "kdev: while undoing the setup of {}: {} (`kdev pool cleanup` tries again)",
@@ -107,7 +117,6 @@ pub(super) fn set_up(
             err.chain()
         );
     }
-    made
 }
 
 fn undo(pools: &Locked, entry: &PoolEntry, path: &Path) -> Result<()> {

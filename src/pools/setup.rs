@@ -5,7 +5,7 @@ use serde_json::Map;
 
 use crate::clock;
 use crate::error::Result;
-use crate::lvm::{self, Group};
+use crate::lvm::{self, Group, Promise};
 use crate::pools::finish::{Finished, finish_interrupted};
 use crate::pools::intent;
 use crate::pools::new::{Medium, Names, NewPool, bad};
@@ -18,7 +18,7 @@ use crate::pools_file::{self, Locked, LvmEntry, PoolEntry};
 /// ```no_run
 /// # use kdev_volumes::pools::{Medium, NewPool, Pools};
 /// # let medium = Medium::Device { path: "/dev/nvme1n1".into(), wipe: Some("/dev/nvme1n1".into()) };
-/// # let new = NewPool { name: "default".into(), medium, vg_name: None, lv_prefix: None, clean: Default::default() };
+/// # let new = NewPool { name: "default".into(), medium, vg_name: None, lv_prefix: None, clean: Default::default(), thin: None };
 /// let preview = Pools::from_env()?.preview(&new)?;
 /// for finding in &preview.overwritten {
 ///     println!("{} will lose this: {finding}", preview.device.display());
@@ -38,6 +38,19 @@ pub struct Preview {
     pub steps: Vec<String>,
 }
 
+impl NewPool {
+    /// Makes sure that the kernel can do what is promised.
+    fn promise(&self) -> Result<Promise> {
+        if self.thin.is_some() {
+            lvm::check_thin_target()?;
+        }
+        Ok(Promise {
+            clean: self.clean,
+            thin: self.thin,
+        })
+    }
+}
+
 impl Pools {
     /// Makes a PV and a VG of a device that nobody uses, or of a new file, marked as ours.
     ///
@@ -49,7 +62,7 @@ impl Pools {
     /// # use kdev_volumes::Error;
     /// # use kdev_volumes::pools::{Medium, NewPool, Pools};
     /// # let medium = Medium::Device { path: "/dev/nvme1n1".into(), wipe: None };
-    /// # let new = NewPool { name: "default".into(), medium, vg_name: None, lv_prefix: None, clean: Default::default() };
+    /// # let new = NewPool { name: "default".into(), medium, vg_name: None, lv_prefix: None, clean: Default::default(), thin: None };
     /// match Pools::from_env()?.setup(&new) {
     ///     Ok(pool) => println!("use it with `export KERNELDEV_DEVICE_POOL={}`", pool.name),
     ///     Err(Error::PoolExists { .. }) => {} // by an earlier run of this script
@@ -64,7 +77,7 @@ impl Pools {
     /// [`Error::PoolExists`](crate::Error::PoolExists), [`Error::PoolName`](crate::Error::PoolName);
     /// [`Error::Unfinished`](crate::Error::Unfinished) if another change waits for its disk;
     /// [`Error::NotRoot`](crate::Error::NotRoot), [`Error::NotInstalled`](crate::Error::NotInstalled),
-    /// [`Error::NoLoop`](crate::Error::NoLoop), or what LVM said.
+    /// [`Error::NoLoop`](crate::Error::NoLoop), [`Error::NoThinPools`](crate::Error::NoThinPools), or what LVM said.
     pub fn setup(&self, new: &NewPool) -> Result<PoolSummary> {
         let names = new.names()?;
         // Nothing is checked against a name that may mean another disk a moment later.
@@ -75,19 +88,20 @@ impl Pools {
             Some(Finished::Setup(entry)) if target.is_of(&entry, &names) => return Ok(entry.into()),
             _ => {}
         }
-        let entry = target.entry(&names);
+        let entry = target.entry(&names, new.thin.is_some());
+        let promise = new.promise()?;
         match target {
             Target::Device { chosen, wipe, .. } => {
                 self.check_names(&names)?;
                 let looked = chosen.look(wipe.as_deref())?;
                 let pools = self.locked(&names)?;
-                looked.set_up(&pools, &entry, new.clean)?;
+                looked.set_up(&pools, &entry, promise)?;
             }
             Target::File { path, size } => {
                 self.check_names(&names)?;
                 on_file::check(&path, size)?;
                 let pools = self.locked(&names)?;
-                on_file::set_up(&pools, &entry, &path, size, new.clean)?;
+                on_file::set_up(&pools, &entry, &path, size, promise)?;
             }
         }
         Ok(entry.into())
@@ -98,7 +112,7 @@ impl Pools {
     /// ```no_run
     /// # use kdev_volumes::pools::{Medium, NewPool, Pools};
     /// # let medium = Medium::File { path: "/var/lib/pool.img".into(), size: "20G".parse().unwrap() };
-    /// # let new = NewPool { name: "default".into(), medium, vg_name: None, lv_prefix: None, clean: Default::default() };
+    /// # let new = NewPool { name: "default".into(), medium, vg_name: None, lv_prefix: None, clean: Default::default(), thin: None };
     /// println!("{}", Pools::from_env()?.preview(&new)?.steps.join("\n"));
     /// # Ok::<(), kdev_volumes::Error>(())
     /// ```
@@ -110,6 +124,7 @@ impl Pools {
         let names = new.names()?;
         let target = Target::find(&new.medium)?;
         intent::check_none(self.state.dir())?;
+        new.promise()?;
         self.check_names(&names)?;
         let (device, size, overwritten) = match &target {
             Target::Device { chosen, wipe, .. } => {
@@ -146,6 +161,11 @@ impl Pools {
             names.vg,
             lvm::POOL_TAG
         ));
+        if let Some(overcommit) = new.thin {
+            steps.push(format!(
+                "make a thin pool of all its room, which gives out at most {overcommit} times that"
+            ));
+        }
         let file = self.state.dir().pools_file();
         steps.push(format!(
             "write the pool `{}` down in {}",
@@ -203,7 +223,7 @@ impl Target {
         })
     }
 
-    fn entry(&self, names: &Names) -> PoolEntry {
+    fn entry(&self, names: &Names, thin_provisioning: bool) -> PoolEntry {
         let device = match self {
             Self::Device { chosen, .. } => &chosen.stable,
             Self::File { path, .. } => path,
@@ -218,7 +238,7 @@ impl Target {
                 pv: device.display().to_string(),
                 vg_name: names.vg.clone(),
                 lv_prefix: names.lv_prefix.clone(),
-                thin_provisioning: false,
+                thin_provisioning,
                 others: Map::new(),
             },
             others: Map::new(),

@@ -33,7 +33,8 @@ pub struct Started {
 impl Pools {
     /// Attaches the file of a pool, or those of all pools that are on files, as is needed after each boot.
     ///
-    /// One that is attached already stays as it is, and so do pools on disks, which need no start.
+    /// One that is attached already stays as it is, and so do pools on disks, which need no start. Thin pools,
+    /// on files or on disks, are activated; without that, the first who takes a volume does it.
     ///
     /// ```no_run
     /// # use kdev_volumes::pools::Pools;
@@ -55,6 +56,11 @@ impl Pools {
             .values()
             .filter(|entry| pool.is_none_or(|pool| entry.pool_name == pool));
         let on_files: Vec<&PoolEntry> = asked.filter(|entry| entry.file().is_some()).collect();
+        let on_disks = known.values().filter(|entry| entry.file().is_none());
+        let asked = on_disks.filter(|entry| pool.is_none_or(|pool| entry.pool_name == pool));
+        for entry in asked.filter(|entry| entry.lvm_config.thin_provisioning) {
+            wake(&entry.lvm_config.vg_name)?;
+        }
         if on_files.is_empty() {
             return Ok(Vec::new());
         }
@@ -82,11 +88,17 @@ fn start(entry: &PoolEntry) -> Option<Result<Started>> {
     Some(started)
 }
 
+/// A thin pool is active when it is started, which is told by what is written of it.
+fn wake(vg_name: &str) -> Result<()> {
+    let (group, _) = Group::open(vg_name)?;
+    group.wake(None)
+}
+
 /// Makes sure that the file holds the PV of the pool's VG.
 fn prove(entry: &PoolEntry, device: &std::path::Path) -> Result<()> {
     let vg_name = &entry.lvm_config.vg_name;
     match lvm::physical_at(device)? {
-        Some(physical) if physical.vg_name == *vg_name => Group::open(vg_name).map(drop),
+        Some(physical) if physical.vg_name == *vg_name => wake(vg_name),
         _ => Err(Error::NotOurs {
             what: format!("`{}`", entry.device),
             why: format!(

@@ -16,6 +16,7 @@ use crate::process::Process;
 use crate::queue::{Line, Ticket};
 use crate::reap::{Entry, Presence, Survey, Verdict, places, survey};
 use crate::state::{Kind, Phase};
+use crate::thin::Thin;
 
 /// A pool as it is now.
 ///
@@ -36,8 +37,11 @@ pub struct PoolStatus {
     pub name: String,
     /// The VG's name; `None` for loop devices and images.
     pub vg_name: Option<String>,
-    /// The room in the VG, in all and free; `None` if it cannot be looked at, or there is no VG.
+    /// The room in the VG, in all and free; `None` if it cannot be looked at, or there is no VG. Of a thin pool
+    /// what it may give out, and what of that is left.
     pub room: Option<(Bytes, Bytes)>,
+    /// How full a thin pool is; `None` of a thick one.
+    pub thin: Option<Thin>,
     /// Why the VG cannot be looked at.
     pub trouble: Option<String>,
     /// Our volumes, as the records and the VG know them.
@@ -167,6 +171,7 @@ impl Pools {
                 name,
                 vg_name: (kind == Kind::Lvm).then(|| vg_name.to_owned()),
                 room: room.map(|room| (room.size, room.free)),
+                thin: room.and_then(|room| room.thin),
                 trouble: unseen.remove(vg_name).map(|err| match entry_of(vg_name) {
                     Some(entry) => entry.why_missing(err).chain(),
                     None => err.chain(),

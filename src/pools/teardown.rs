@@ -95,7 +95,7 @@ impl Pools {
         let pools = Locked::wait(self.state.dir())?;
         intent::will_take_down(&pools, entry, &physical.uuid, how.zero)?;
         // LVM refuses if somebody has put an LV there since.
-        if let Err(err) = lvm::unmake_group(&entry.lvm_config.vg_name, pools.shared()?) {
+        if let Err(err) = lvm::unmake_group(&entry.lvm_config.vg_name, &|| pools.shared()) {
             intent::done(&pools)?;
             return Err(err);
         }

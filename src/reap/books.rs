@@ -198,6 +198,7 @@ impl Survey {
             },
             is_marked_kept: is_marked || (lv.is_none() && record.kind != Kind::Image),
             size: lv.as_ref().map(|lv| lv.size).or(recorded_size),
+            written: lv.as_ref().and_then(|lv| lv.written),
             uuid: lv.as_ref().map(|lv| lv.uuid.clone()),
             path: lv.map_or_else(|| record.lv_path.clone(), |lv| lv.path),
             kind: record.kind,

@@ -13,6 +13,8 @@ pub(crate) struct Entry {
     pub(crate) lv_name: String,
     pub(crate) path: PathBuf,
     pub(crate) size: Option<Bytes>,
+    /// How much of it is written, if it is thin and active.
+    pub(crate) written: Option<Bytes>,
     /// An LV's, as the VG has it.
     pub(crate) uuid: Option<String>,
     pub(crate) kind: Kind,

@@ -60,6 +60,8 @@ pub(crate) enum Wish {
     KeptOlder(Duration),
     /// These kept volumes, by the names of their LVs, and no orphans.
     KeptNamed(Vec<String>),
+    /// These volumes, kept or orphans, and no others.
+    Named(Vec<String>),
 }
 
 /// What is done with a volume and its record.
@@ -82,7 +84,8 @@ pub(crate) fn action(
 ) -> Action {
     let wanted = match (wish, verdict) {
         (Wish::KeptNamed(names), Verdict::Kept) => names.iter().any(|name| name == lv_name),
-        (Wish::KeptNamed(_), _) => return Action::Leave,
+        (Wish::Named(names), Verdict::Kept | Verdict::Dead) => names.iter().any(|name| name == lv_name),
+        (Wish::KeptNamed(_) | Wish::Named(_), _) => return Action::Leave,
         (Wish::Kept, Verdict::Kept) => true,
         (Wish::KeptOlder(least), Verdict::Kept) => age.is_some_and(|age| age >= *least),
         (Wish::Orphans | Wish::Kept | Wish::KeptOlder(_), _) => verdict == Verdict::Dead,

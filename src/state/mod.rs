@@ -4,4 +4,4 @@ mod file;
 mod record;
 
 pub(crate) use file::{Records, State, remove_unfinished, write_by_rename};
-pub(crate) use record::{FOUND, Failure, Found, Kind, NewRecords, Phase, Record};
+pub(crate) use record::{FOUND, Failure, Found, Kind, NewRecords, Phase, Record, SNAPSHOT_OF};

@@ -127,6 +127,9 @@ impl Record {
     }
 }
 
+/// What the record of a snapshot says too: the volume that it is of.
+pub(crate) const SNAPSHOT_OF: &str = "snapshot_of";
+
 /// Why a volume is kept, if only the volume itself tells that it is.
 pub(crate) const FOUND: &str = "found";
 

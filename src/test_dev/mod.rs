@@ -5,3 +5,4 @@ mod identity;
 mod proof;
 
 pub use device::TestDev;
+pub(crate) use identity::Identity;

@@ -2,13 +2,13 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use kdev_volumes::{Error, Pool, Session, Spec, TestDev, Volume, VolumeSpec, kdev_volumes};
+use kdev_volumes::{Bytes, Error, Pool, Session, Spec, TestDev, Volume, VolumeSpec, kdev_volumes};
 
 /// Tells the parent that the volumes are there, and waits to be killed.
 fn wait_to_be_killed() -> ! {
@@ -823,4 +823,145 @@ fn takes_its_turn() {
         .open(directory.join("order"));
     writeln!(order.unwrap(), "{}", env::var("CHILD_NAME").unwrap()).unwrap();
     hold();
+}
+
+/// On a pool that has less, and gives out more: no test of that volume's own fault.
+#[kdev_volumes(test = "200M")]
+#[test]
+#[ignore = "started by other tests"]
+fn overfills_its_pool(test: Volume) {
+    // What goes through the page cache fails as it is written back, and as an I/O error.
+    let mut dd = Command::new("dd");
+    dd.args(["if=/dev/zero", "bs=1M", "oflag=direct"]);
+    let status = dd.arg(format!("of={}", test.path().display())).status();
+    assert!(status.unwrap().success());
+}
+
+#[kdev_volumes(test = "100M")]
+#[test]
+#[ignore = "started by other tests"]
+fn writes_60_mib_and_waits(test: Volume) {
+    let device = test.open().unwrap();
+    for at in 0..60 {
+        device.write_all_at(&[0xa5; 1 << 20], at << 20).unwrap();
+    }
+    device.sync_data().unwrap();
+    drop(device);
+    wait_to_be_killed();
+}
+
+fn stamp(volume: &Volume, byte: u8) {
+    let device = volume.open().unwrap();
+    device.write_all_at(&[byte; 1 << 20], 4 << 20).unwrap();
+    device.sync_all().unwrap();
+}
+
+fn has_stamp(volume: &Volume, byte: u8) -> bool {
+    let mut found = vec![0; 1 << 20];
+    let device = volume.open().unwrap();
+    device.read_exact_at(&mut found, 4 << 20).unwrap();
+    found == [byte; 1 << 20]
+}
+
+/// Its real size, by its end.
+fn end_of(volume: &Volume) -> u64 {
+    volume.open().unwrap().seek(SeekFrom::End(0)).unwrap()
+}
+
+#[kdev_volumes(test = "16M", scratch = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn takes_snapshots_and_resizes(mut test: Volume, scratch: Volume) -> kdev_volumes::Result<()> {
+    stamp(&test, 1);
+    let before = test.snapshot("before")?;
+    assert_eq!((before.size(), before.name()), (test.size(), "before"));
+    assert_eq!(end_of(&before), end_of(&test));
+    stamp(&test, 2);
+    let found = (has_stamp(&before, 1), has_stamp(&test, 2));
+    assert_eq!(found, (true, true), "the snapshot stays as it was");
+    stamp(&before, 3);
+    let found = (has_stamp(&before, 3), has_stamp(&test, 2));
+    assert_eq!(found, (true, true), "and can be written to");
+    for (name, why) in [
+        ("before", "already (choose another name)"),
+        ("scratch", "already (choose another name)"),
+        ("be-fore", "volume name"),
+    ] {
+        let err = test.snapshot(name).unwrap_err().to_string();
+        println!("REFUSED={err}");
+        assert!(err.contains(why), "{name}: {err}");
+    }
+    before.close()?;
+
+    let (less, more) = ("8M".parse().unwrap(), "24M".parse().unwrap());
+    test.resize(more)?;
+    assert_eq!((test.size(), end_of(&test)), (more, more.get()));
+    assert!(has_stamp(&test, 2));
+    let mut added = vec![1; 8 << 20];
+    test.open().unwrap().read_exact_at(&mut added, 16 << 20).unwrap();
+    println!("ADDED_ZEROS={}", added.iter().all(|&byte| byte == 0));
+    test.resize(less)?;
+    assert_eq!((test.size(), end_of(&test)), (less, less.get()));
+    assert!(has_stamp(&test, 2));
+    assert_eq!(end_of(&scratch), 16 << 20);
+    let record = fs::read_to_string(state_file()).unwrap();
+    assert!(
+        record.contains(&format!("\"size_bytes\": {}", less.get())),
+        "{record}"
+    );
+    assert!(test.resize(Bytes::new(0)).is_err());
+    if let Ok(program) = env::var("CHILD_PROGRAM") {
+        // As a test runs its script: this is its own session.
+        let mut program = Command::new(program);
+        program.args(["volume", "snapshot", test.lv_name(), "after"]);
+        assert!(program.status().unwrap().success());
+    }
+    Ok(())
+}
+
+/// Its snapshot is kept, whatever becomes of the rest.
+#[kdev_volumes(test = "16M", scratch = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn keeps_its_snapshot(test: Volume) -> kdev_volumes::Result<()> {
+    stamp(&test, 1);
+    let before = test.snapshot("before")?;
+    stamp(&test, 2);
+    before.keep()
+}
+
+#[kdev_volumes(test = "32M")]
+#[test]
+#[ignore = "started by other tests"]
+fn resizes_and_copies_while_mounted(mut test: Volume) -> kdev_volumes::Result<()> {
+    make_filesystem(&test);
+    let mount = test.mount()?;
+    fs::write(mount.path().join("file"), "content").unwrap();
+    let err = test.resize("16M".parse().unwrap()).unwrap_err().to_string();
+    assert!(
+        err.contains("would be cut off") && err.contains("mounted on"),
+        "{err}"
+    );
+    assert_eq!(end_of(&test), 32 << 20);
+    match test.snapshot("before") {
+        // Only LVM stops what is mounted.
+        Err(err) => println!("REFUSED={err}"),
+        Ok(before) => {
+            let mounted = before.mount()?;
+            let found = fs::read_to_string(mounted.path().join("file")).unwrap();
+            assert_eq!(found, "content");
+            mounted.unmount()?;
+            println!("MOUNTED=true");
+        }
+    }
+    drop(mount);
+    Ok(())
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn waits_with_a_snapshot(test: Volume) -> kdev_volumes::Result<()> {
+    let _before = test.snapshot("before")?;
+    wait_to_be_killed();
 }

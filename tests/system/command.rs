@@ -112,6 +112,7 @@ fn the_status_for_programs_tells_all_of_a_volume_under_keys_that_stay() {
         "name",
         "queue",
         "size_bytes",
+        "thin",
         "trouble",
         "vg_name",
         "volumes",
@@ -121,7 +122,7 @@ fn the_status_for_programs_tells_all_of_a_volume_under_keys_that_stay() {
     without_volumes.as_object_mut().unwrap().remove("volumes");
     assert_eq!(
         without_volumes,
-        json!({"name": "embedded", "vg_name": null, "size_bytes": null, "free_bytes": null, "trouble": null, "foreign": [], "queue": []})
+        json!({"name": "embedded", "vg_name": null, "size_bytes": null, "free_bytes": null, "thin": null, "trouble": null, "foreign": [], "queue": []})
     );
 
     let [kept, alive] = scene.records().try_into().unwrap();

@@ -28,4 +28,5 @@ mod terminal;
 mod test_dev;
 mod timer;
 mod torture;
+mod volumes;
 mod watchdog;

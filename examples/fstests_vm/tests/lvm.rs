@@ -40,6 +40,7 @@ mod lvm {
             unsafe { env::set_var("KDEV_STATE_DIR", bench.dir.path().join("state")) };
             let new = NewPool {
                 clean: Clean::default(),
+                thin: None,
                 name: bench.pool(),
                 medium: Medium::Device {
                     path: bench.disk.clone().into(),

@@ -6,6 +6,7 @@ use crate::metrics::MetricsArgs;
 use crate::plan::PlanArgs;
 use crate::pool::PoolCommand;
 use crate::setup_sudo::SetupSudoArgs;
+use crate::volume::VolumeCommand;
 
 /// Real block devices for kernel and filesystem tests.
 ///
@@ -35,6 +36,11 @@ pub(crate) enum Command {
     Pool {
         #[command(subcommand)]
         command: PoolCommand,
+    },
+    /// Resize and remove volumes, and make snapshots of them
+    Volume {
+        #[command(subcommand)]
+        command: VolumeCommand,
     },
     /// Show which tests need how much, and how many fit at once
     ///

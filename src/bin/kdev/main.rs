@@ -1,4 +1,4 @@
-//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; plans who fits,
+//! The command `kdev`: sets device pools up, shows them, cleans them, takes them down; changes volumes; plans who fits,
 //! and tells what has happened.
 
 mod amounts;
@@ -13,6 +13,7 @@ mod pool;
 mod progress;
 mod setup_sudo;
 mod table;
+mod volume;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let mut out = Vec::new();
     let done = match command {
         Command::Pool { command } => pool::run(command, &mut out),
+        Command::Volume { command } => volume::run(command, &mut out),
         Command::Plan(args) => plan::run(args, &mut out),
         Command::Metrics(args) => metrics::run(&args, &mut out),
         Command::SetupSudo(args) => setup_sudo::run(&args, &mut out),
@@ -64,6 +66,7 @@ fn exit_code(err: &Error) -> ExitCode {
         | Error::NoSudo { .. }
         | Error::NoNextest
         | Error::NoDeviceMapper
+        | Error::NoThinPools
         | Error::NoSystemd
         | Error::NoLoop { .. } => ExitCode::from(HOST_CANNOT),
         _ => ExitCode::FAILURE,

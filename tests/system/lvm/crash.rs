@@ -141,10 +141,10 @@ fn room_that_the_dead_hold_is_room() {
 }
 
 /// While this lives, udev handles no event, so that LVM waits for it in the middle of its work.
-struct UdevAtRest;
+pub(super) struct UdevAtRest;
 
 impl UdevAtRest {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         run("udevadm", &["control", "--stop-exec-queue"]);
         Self
     }

@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::Value;
+
 pub(crate) use crate::disk::{Disk, run};
 use crate::scene::{Say, Scene};
 
@@ -24,6 +26,12 @@ impl Pool {
     /// One that promises that of its new volumes.
     pub(crate) fn that_cleans(mib: u64, clean: &str) -> Self {
         Self::of(mib, &[&format!("--clean={clean}")], Scene::with_pool_named)
+    }
+
+    /// One that gives out more than it has.
+    pub(crate) fn thin(mib: u64, overcommit: u32) -> Self {
+        let overcommit = format!("--overcommit={overcommit}");
+        Self::of(mib, &["--thin", &overcommit], Scene::with_pool_named)
     }
 
     /// One whose children have watchdogs.
@@ -49,10 +57,22 @@ impl Pool {
         pool
     }
 
-    /// The names of all LVs in the VG.
+    /// The names of all LVs in the VG, but for those that a thin pool is made of.
     pub(crate) fn lvs(&self) -> Vec<String> {
         let lvs = run("lvs", &["--noheadings", "-o", "lv_name", &self.vg]);
-        lvs.lines().map(|line| line.trim().to_owned()).collect()
+        let names = lvs.lines().map(|line| line.trim().to_owned());
+        names
+            .filter(|name| !["kdev-thin", "kdev-keeper"].contains(&name.as_str()))
+            .collect()
+    }
+
+    pub(crate) fn teardown(&self) -> Command {
+        self.kdev(&["pool", "teardown", &format!("--pool={}", self.name)])
+    }
+
+    /// What `kdev pool status --json` says of how full the thin pool is.
+    pub(crate) fn fullness(&self) -> Value {
+        self.status()["pools"][0]["thin"].clone()
     }
 
     /// No LV, no record, no lease.

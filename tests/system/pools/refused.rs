@@ -288,3 +288,34 @@ fn a_disk_that_the_systems_tables_name_is_refused() {
         assert!(site.disk.content() == before, "{spec}");
     }
 }
+
+/// Where there is device-mapper it is told what would be done, elsewhere why it cannot be; nothing is written.
+#[test]
+fn a_thin_pool_wants_a_kernel_that_has_them_and_zeros_without_being_asked() {
+    let site = Site::new(Disk::new(64));
+    let said = site.setup(&["--thin", "--overcommit=7", "--dry-run"]).say();
+    if std::fs::read_to_string("/proc/misc")
+        .unwrap()
+        .contains("device-mapper")
+    {
+        let step = "make a thin pool of all its room, which gives out at most 7 times that";
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(said.out.contains(step), "{}", said.out);
+    } else {
+        let said = [said, site.setup(&["--thin"]).say()];
+        for said in said {
+            assert_eq!(said.code, Some(69), "{}", said.err);
+            assert!(said.err.contains("this kernel has no"), "{}", said.err);
+        }
+    }
+    for bad in [
+        &["--thin", "--overcommit=0"][..],
+        &["--thin", "--overcommit=101"],
+        &["--overcommit=2"],
+        &["--thin", "--clean=discard"],
+    ] {
+        assert_eq!(site.setup(bad).say().code, Some(2), "{bad:?}");
+    }
+    assert!(site.disk.is_all_zeros());
+    assert!(!site.scene.state_dir().exists(), "not even a directory was made");
+}

@@ -1,7 +1,7 @@
 //! What `kdev pool status --json` prints. The keys are a promise: programs read them.
 
 use kdev_volumes::Bytes;
-use kdev_volumes::pools::{PoolStatus, VolumeStatus, WaiterStatus};
+use kdev_volumes::pools::{PoolStatus, Thin, VolumeStatus, WaiterStatus};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -15,10 +15,20 @@ struct Pool<'a> {
     vg_name: Option<&'a str>,
     size_bytes: Option<u64>,
     free_bytes: Option<u64>,
+    thin: Option<ThinPool>,
     trouble: Option<&'a str>,
     foreign: &'a [String],
     volumes: Vec<Volume<'a>>,
     queue: Vec<Waiter<'a>>,
+}
+
+#[derive(Serialize)]
+struct ThinPool {
+    overcommit: u8,
+    data_bytes: u64,
+    given_out_bytes: u64,
+    data_percent: Option<u8>,
+    metadata_percent: Option<u8>,
 }
 
 #[derive(Serialize)]
@@ -79,6 +89,7 @@ impl<'a> From<&'a PoolStatus> for Pool<'a> {
             vg_name: status.vg_name.as_deref(),
             size_bytes: room.map(|(size, _)| size.get()),
             free_bytes: room.map(|(_, free)| free.get()),
+            thin: status.thin.as_ref().map(ThinPool::from),
             trouble: status.trouble.as_deref(),
             foreign: &status.foreign,
             volumes: status
@@ -87,6 +98,18 @@ impl<'a> From<&'a PoolStatus> for Pool<'a> {
                 .map(|volume| Volume::new(volume, &status.name))
                 .collect(),
             queue: status.queue.iter().map(Waiter::from).collect(),
+        }
+    }
+}
+
+impl From<&Thin> for ThinPool {
+    fn from(thin: &Thin) -> Self {
+        Self {
+            overcommit: thin.overcommit.get(),
+            data_bytes: thin.size.get(),
+            given_out_bytes: thin.given_out.get(),
+            data_percent: thin.data_percent,
+            metadata_percent: thin.metadata_percent,
         }
     }
 }

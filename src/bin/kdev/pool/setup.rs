@@ -2,7 +2,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use kdev_volumes::pools::{Clean, Medium, NewPool, Pools, Preview};
+use kdev_volumes::pools::{Clean, Medium, NewPool, Overcommit, Pools, Preview};
 use kdev_volumes::{Bytes, Error};
 
 /// Make a pool of a disk or partition that nobody uses, or of a new file
@@ -35,6 +35,13 @@ pub(crate) struct SetupArgs {
     /// What new volumes may show of the data of those before
     #[arg(long, value_enum, default_value_t)]
     clean: CleanArg,
+    /// Have thin volumes, which take of the pool only what is written to them, and are all zeros. When the pool is
+    /// full, writes fail; with 80% of it written it gives nothing more out
+    #[arg(long, conflicts_with = "clean")]
+    thin: bool,
+    /// With --thin: how much more than it has the pool gives out, from 1 to 100 [default: 4]
+    #[arg(long, value_name = "TIMES", requires = "thin")]
+    overcommit: Option<Overcommit>,
     /// With --device: overwrite what is on it, once the device's name is typed on the terminal
     #[arg(long, conflicts_with = "file")]
     wipe: bool,
@@ -120,6 +127,7 @@ fn new_pool(args: SetupArgs) -> NewPool {
         vg_name: args.vg_name,
         lv_prefix: args.lv_prefix,
         clean: args.clean.into(),
+        thin: args.thin.then(|| args.overcommit.unwrap_or_default()),
     }
 }
 

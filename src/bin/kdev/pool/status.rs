@@ -2,7 +2,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
-use kdev_volumes::pools::{PoolStatus, Pools, VolumeStatus, WaiterStatus};
+use kdev_volumes::pools::{PoolStatus, Pools, Thin, VolumeStatus, WaiterStatus};
 use kdev_volumes::{Bytes, Error};
 use nix::unistd::{Uid, User};
 
@@ -20,10 +20,18 @@ knows. Later versions may add keys and verdicts.
     vg_name       its VG; null for loop devices and images
     size_bytes    the VG's room in all
     free_bytes    of that, what a new volume may take
+    thin          null, or how full a thin pool is: THIN
     trouble       why the VG cannot be looked at
     foreign       names of LVs in the VG, or of images, that are not ours
     volumes       [VOLUME...]
     queue         [WAITER...], the first first
+
+  THIN, of a pool whose size_bytes are what it may give out
+    overcommit        how much more than it has that is
+    data_bytes        what it has
+    given_out_bytes   the sizes of its volumes together
+    data_percent      how much of its data is written; null while it is not active
+    metadata_percent  how much of its metadata is
 
   VOLUME
     lv_name       its name, by which `kdev pool cleanup --kept` takes it
@@ -122,7 +130,14 @@ fn pool_lines(pool: &PoolStatus) -> Vec<Line> {
         text.push_str(&format!(": {free} of {size} free"));
     }
     let mut lines = vec![Line::painted(&text, Paint::Bold)];
+    if let Some(thin) = &pool.thin {
+        lines.push(thin_line(thin));
+    }
     if let Some((size, free)) = pool.room {
+        // At its limit it gives nothing out, and yet nobody has taken the rest.
+        let free = pool.thin.map_or(free, |thin| {
+            Bytes::new(size.get().saturating_sub(thin.given_out.get()))
+        });
         let volumes = pool.volumes.iter();
         let volumes = volumes.filter_map(|volume| Some((volume.verdict, volume.size?)));
         lines.push(bar::bar(size, free, volumes));
@@ -161,6 +176,15 @@ fn pool_lines(pool: &PoolStatus) -> Vec<Line> {
         lines.push(Line::plain(&format!("not ours, and never touched: {name}")));
     }
     lines
+}
+
+fn thin_line(thin: &Thin) -> Line {
+    let written = thin.data_percent.max(thin.metadata_percent);
+    let paint = match written.unwrap_or(0) {
+        0..80 => Paint::Plain,
+        _ => Paint::Red,
+    };
+    Line::painted(&format!("  thin: {thin}"), paint)
 }
 
 fn volume_row(volume: &VolumeStatus) -> [String; 7] {

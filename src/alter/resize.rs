@@ -1,0 +1,145 @@
+use kdev_volumes_spec::Bytes;
+
+use crate::alter::{Altering, refused};
+use crate::backend::{Backend, Named};
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::holders::standing_on;
+use crate::images;
+use crate::loops::LoopDevice;
+use crate::lvm::{Group, Mapped, Room};
+use crate::source::{FILE_UNIT, no_space};
+use crate::trust;
+
+const DONE: &str = "resized";
+
+/// Gives a volume another size, rounded up, and returns it.
+///
+/// Its record never says that there is less than there is: it is written before a volume grows, and after it
+/// has shrunk.
+pub(crate) fn resize(
+    on: &Altering<'_>,
+    volume: &Named,
+    device: Option<&LoopDevice>,
+    size: Bytes,
+) -> Result<Bytes> {
+    let room = match on.backend {
+        Backend::Lvm(group) => Some(Group::open(&group.name)?),
+        Backend::Loop(_) | Backend::Image(_) => None,
+    };
+    let unit = room.as_ref().map_or(FILE_UNIT, |(_, room)| room.extent);
+    let to = size.round_up(unit).ok_or_else(|| Error::TooLarge {
+        volume: volume.lv_name.clone(),
+        size,
+        unit,
+    })?;
+    if to.get() == 0 {
+        return Err(refused(
+            &volume.lv_name,
+            DONE,
+            "nothing is no size (ask for more)",
+        ));
+    }
+    let from = match &room {
+        Some((group, room)) => size_of_lv(on, group, room, volume, to)?,
+        None => volume.size,
+    };
+    if to < from {
+        let standing = standing_on(&[&volume.path]).remove(0);
+        if !standing.is_empty() {
+            let why = format!(
+                "what is in use would be cut off: it is {} (unmount it first)",
+                standing.join(", ")
+            );
+            return Err(refused(&volume.lv_name, DONE, why));
+        }
+    }
+    if to > from {
+        write_down(on, volume, to)?;
+    }
+    let done = match &room {
+        Some((group, _)) => resize_lv(on, group, volume, from, to),
+        None => resize_file(on, volume, device, to),
+    };
+    match (done, to > from) {
+        (Ok(()), true) => {}
+        (Ok(()), false) => write_down(on, volume, to)?,
+        (Err(err), grew) => {
+            if grew {
+                write_down(on, volume, from)?;
+            }
+            return Err(err);
+        }
+    }
+    Ok(to)
+}
+
+fn write_down(on: &Altering<'_>, volume: &Named, size: Bytes) -> Result<()> {
+    on.state.update(|records| {
+        let mut records = records.iter_mut();
+        if let Some(record) = records.find(|record| record.lv_name == volume.lv_name) {
+            record.size_bytes = Some(size.get());
+        }
+        Ok(())
+    })?;
+    fault::point("size written down");
+    Ok(())
+}
+
+/// Makes sure that an LV can be given that size, and returns the one that it has.
+fn size_of_lv(on: &Altering<'_>, group: &Group, room: &Room, volume: &Named, to: Bytes) -> Result<Bytes> {
+    let refused = |why: String| Err(refused(&volume.lv_name, DONE, why));
+    let Some(mapped) = group.mapped(&volume.lv_name) else {
+        let why = format!(
+            "it is not active (`lvchange --activate y {}/{}`)",
+            group.name, volume.lv_name
+        );
+        return refused(why);
+    };
+    group.check_owner(&volume.lv_name, on.tag)?;
+    if mapped.is_snapshot() {
+        return refused("it is a snapshot in a pool of thick volumes, of the size of its origin".to_owned());
+    }
+    let snapshots = mapped.snapshots();
+    if !snapshots.is_empty() {
+        let why = format!(
+            "it has the snapshot `{}`, and in a pool of thick volumes LVM resizes no volume that has one (remove that first)",
+            snapshots.join("`, `")
+        );
+        return refused(why);
+    }
+    let more = Bytes::new(to.get().saturating_sub(mapped.size.get()));
+    match more > room.free {
+        true => Err(no_space(on.state, &on.pool_name(volume)?, room, more)),
+        false => Ok(mapped.size),
+    }
+}
+
+fn resize_lv(on: &Altering<'_>, group: &Group, volume: &Named, from: Bytes, to: Bytes) -> Result<()> {
+    group.resize(&volume.lv_name, to, to > from, on.lock()?)?;
+    let is_thick = group.thin.is_none();
+    match group.mapped(&volume.lv_name) {
+        Some(Mapped { size, path, .. }) if size == to => match is_thick && to > from {
+            true => group.clean.apply_to_added(&path, (from, to), || on.lock()),
+            false => Ok(()),
+        },
+        other => {
+            let size = other.map_or_else(|| "not there".to_owned(), |mapped| format!("of {}", mapped.size));
+            let why = format!("LVM has resized it to {to}, and the kernel says that it is {size}");
+            Err(refused(&volume.lv_name, DONE, why))
+        }
+    }
+}
+
+fn resize_file(on: &Altering<'_>, volume: &Named, device: Option<&LoopDevice>, to: Bytes) -> Result<()> {
+    match (on.backend, device) {
+        (Backend::Image(_), _) => images::resize(&volume.path, &volume.lv_name, to)
+            .map_err(|err| trust::error("resize the image", &volume.path, err)),
+        (_, Some(device)) => device.resize(to),
+        (_, None) => Err(refused(
+            &volume.lv_name,
+            DONE,
+            "the file behind this loop device has no name, and only the test that made it has it open",
+        )),
+    }
+}
