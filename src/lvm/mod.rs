@@ -1,6 +1,7 @@
 //! LVM, through its own commands. The one folder that names them.
 
 mod by_sudo;
+mod change;
 mod group;
 mod mapped;
 mod physical;
@@ -9,7 +10,8 @@ mod shell;
 mod thin;
 
 pub(crate) use by_sudo::{MountBySudo, is_the_way};
-pub(crate) use group::{Group, Listing, Lv, NewLv, Reported, Room};
+pub(crate) use change::NewLv;
+pub(crate) use group::{Group, Listing, Lv, Reported, Room};
 pub(crate) use mapped::{Mapped, MappedName, unmap};
 pub(crate) use physical::{
     Physical, Promise, announce, complete_group, make_group, physical_at, physical_by_uuid, physicals_of,
