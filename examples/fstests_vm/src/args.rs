@@ -110,15 +110,16 @@ pub(crate) struct VolumeArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) pool: Option<String>,
 
-    /// The size of each volume
+    /// The size of each disk
     #[arg(long, value_name = "SIZE", default_value = "10G")]
     pub(crate) size: Bytes,
 
-    /// Two volumes, test and scratch, instead of fstests' seven
+    /// Two disks, test and scratch, instead of fstests' seven
     #[arg(long)]
     pub(crate) scratch: bool,
 
-    /// One volume, of which each disk is a slice
+    /// One volume for each machine, of which its disks are slices, in whole MiB, instead of a volume for each disk;
+    /// not for User-Mode Linux
     #[arg(long)]
     pub(crate) sliced: bool,
 

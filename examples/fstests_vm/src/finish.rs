@@ -1,7 +1,10 @@
 //! What is made of a run that is over: its files, its summary, and what becomes of its volumes.
 
+use std::env;
 use std::fs;
 use std::path::Path;
+
+use kdev_volumes::Bytes;
 
 use crate::args::{Args, KeepArg};
 use crate::course::{Done, Over, Telling, make_latest};
@@ -31,7 +34,12 @@ pub(crate) fn finish(
         make_latest(&over.dir);
     }
     telling.summary(&results, comparison.as_ref());
-    let fate = fate(args.volumes.keep_volumes, results.exit_code());
+    let variable = env::var("KDEV_KEEP").ok();
+    let fate = fate(
+        args.volumes.keep_volumes,
+        variable.as_deref(),
+        results.exit_code(),
+    );
     let settled: Vec<bool> = over
         .volumes
         .into_iter()
@@ -121,6 +129,7 @@ fn results(args: &Args, check: &CheckArgs, over: &Over) -> RunResults {
             .map(|disk| run::VolumeUsed {
                 name: disk.role.clone(),
                 path: disk.path.clone(),
+                offset: disk.offset.map(Bytes::get),
                 size: disk.size.get(),
             })
             .collect(),
@@ -160,33 +169,38 @@ fn end_of(shards: &[Done]) -> RunEnd {
 enum Fate {
     GivenBack,
     Kept,
+    /// By the crate itself, when they are given back.
+    KeptByVariable,
 }
 
 /// Decides what becomes of the volumes of a run that ends with this status.
-fn fate(keep: Option<KeepArg>, code: u8) -> Fate {
+///
+/// `variable` is the crate's own `KDEV_KEEP`. By `failed` the crate keeps them only of a process that panics or dies,
+/// and a run whose tests fail does neither.
+fn fate(keep: Option<KeepArg>, variable: Option<&str>, code: u8) -> Fate {
     match (keep, code) {
         (Some(KeepArg::Always), _) | (Some(KeepArg::Failed), 1..) => Fate::Kept,
+        _ if matches!(variable, Some("1" | "always")) => Fate::KeptByVariable,
         (Some(KeepArg::Failed), 0) | (None, _) => Fate::GivenBack,
     }
 }
 
 /// Gives volumes back, or keeps them and says how to look at them. Tells whether that could be done.
 fn settle(volumes: Volumes, fate: Fate, telling: &mut Telling) -> bool {
+    let how = volumes.how_to_look();
     let (done, doing) = match fate {
-        Fate::GivenBack => (volumes.close().map(|()| Vec::new()), "given back"),
+        Fate::GivenBack => (volumes.close(), "given back"),
+        Fate::KeptByVariable => (volumes.close(), "kept"),
         Fate::Kept => (volumes.keep(), "kept"),
     };
-    let how = match done {
-        Ok(how) => how,
-        Err(err) => {
-            let err = err.chain();
-            telling.note(&format!(
-                "the volumes cannot be {doing}: {err} (try `kdev pool cleanup`)"
-            ));
-            return false;
-        }
-    };
-    if fate == Fate::Kept {
+    if let Err(err) = done {
+        let err = err.chain();
+        telling.note(&format!(
+            "the volumes cannot be {doing}: {err} (try `kdev pool cleanup`)"
+        ));
+        return false;
+    }
+    if fate != Fate::GivenBack {
         telling.note("the volumes are kept; on this host, as root:");
         how.iter().for_each(|how| telling.note(&format!("  {how}")));
         telling.note("and to give them back: kdev pool cleanup --kept");

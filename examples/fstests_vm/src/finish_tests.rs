@@ -30,18 +30,24 @@ fn a_run_ends_as_its_worst_part(#[case] ends: &[RoundEnd], #[case] expected: Run
 }
 
 #[rstest]
-#[case(None, 0, Fate::GivenBack)]
-#[case(None, 1, Fate::GivenBack)]
-#[case(Some(KeepArg::Always), 0, Fate::Kept)]
-#[case(Some(KeepArg::Failed), 0, Fate::GivenBack)]
-#[case(Some(KeepArg::Failed), 1, Fate::Kept)]
-#[case(Some(KeepArg::Failed), 130, Fate::Kept)]
+#[case(None, None, 0, Fate::GivenBack)]
+#[case(None, None, 1, Fate::GivenBack)]
+#[case(Some(KeepArg::Always), None, 0, Fate::Kept)]
+#[case(Some(KeepArg::Failed), None, 0, Fate::GivenBack)]
+#[case(Some(KeepArg::Failed), None, 1, Fate::Kept)]
+#[case(Some(KeepArg::Failed), None, 130, Fate::Kept)]
+#[case::by_the_variable(None, Some("always"), 0, Fate::KeptByVariable)]
+#[case::whatever_came_of_it(Some(KeepArg::Failed), Some("1"), 0, Fate::KeptByVariable)]
+#[case::the_option_is_the_stronger_word(Some(KeepArg::Failed), Some("always"), 1, Fate::Kept)]
+#[case::no_test_of_the_crate_failed(None, Some("failed"), 1, Fate::GivenBack)]
+#[case::not_so(None, Some("never"), 1, Fate::GivenBack)]
 fn volumes_are_kept_for_whoever_asked(
     #[case] keep: Option<KeepArg>,
+    #[case] variable: Option<&str>,
     #[case] code: u8,
     #[case] expected: Fate,
 ) {
-    assert_eq!(fate(keep, code), expected);
+    assert_eq!(fate(keep, variable, code), expected);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod finish;
 mod guest;
 mod machine;
 mod results;
+mod slices;
 mod vm;
 mod volumes;
 

@@ -3,10 +3,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use kdev_volumes::{Bytes, Error, Pool, Result, Session, Spec, VolumeSpec};
+use kdev_volumes::{Bytes, Error as Refused, Pool, Result, Session, Spec, VolumeSpec};
 
 use crate::args::VolumeArgs;
 use crate::course::Telling;
+use crate::error::Error;
+use crate::slices::Slices;
 
 /// Which disks a machine gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +20,16 @@ enum Disks {
 }
 
 /// How disks lie on volumes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lay {
-    /// Each disk is a volume.
-    Apart,
+#[derive(Clone, Debug)]
+enum Layout {
+    /// Each disk is a volume, named for what it is used for.
+    Apart(Spec),
     /// All of them are slices of one volume, which costs one volume's time to make.
-    Sliced,
+    Sliced {
+        roles: Vec<String>,
+        slices: Slices,
+        one: Spec,
+    },
 }
 
 /// The volumes of one machine.
@@ -39,10 +45,9 @@ pub(crate) struct Placed {
     /// What fstests uses it for; also the disk's serial number.
     pub(crate) role: String,
     pub(crate) path: PathBuf,
-    /// Of the slice; 0 of a volume of its own.
-    pub(crate) offset: u64,
+    /// Where the slice begins that it is; `None` of a volume of its own.
+    pub(crate) offset: Option<Bytes>,
     pub(crate) size: Bytes,
-    pub(crate) is_slice: bool,
 }
 
 impl Disks {
@@ -66,26 +71,80 @@ fn pool(name: Option<&str>) -> Result<Pool> {
     }
 }
 
+impl Layout {
+    /// Lays out the disks that the arguments ask for, before there is any volume.
+    fn of(args: &VolumeArgs) -> std::result::Result<Self, Error> {
+        let disks = if args.scratch {
+            Disks::Scratch
+        } else {
+            Disks::Seven
+        };
+        let spec = disks.spec(args.size).map_err(Error::Volumes)?;
+        if !args.sliced {
+            return Ok(Self::Apart(spec));
+        }
+        let roles: Vec<String> = spec.volumes().iter().map(|it| it.name().to_owned()).collect();
+        let slices = Slices::of(roles.len(), args.size)?;
+        let one = VolumeSpec::new("disks", slices.whole).and_then(|one| Spec::new([one]));
+        Ok(Self::Sliced {
+            roles,
+            slices,
+            one: one.map_err(|err| Error::Volumes(err.into()))?,
+        })
+    }
+
+    /// Returns the volumes to take.
+    fn spec(&self) -> &Spec {
+        match self {
+            Self::Apart(spec) | Self::Sliced { one: spec, .. } => spec,
+        }
+    }
+
+    /// Returns where each disk is on the volumes of a session that has them.
+    fn place(&self, session: &Session) -> Vec<Placed> {
+        let volumes = session.volumes();
+        match self {
+            Self::Apart(_) => volumes
+                .iter()
+                .map(|volume| Placed {
+                    role: volume.name().to_owned(),
+                    path: volume.path().to_owned(),
+                    offset: None,
+                    size: volume.size(),
+                })
+                .collect(),
+            Self::Sliced { roles, slices, .. } => {
+                // A session has all that was asked for.
+                let path = volumes[0].path();
+                let placed = roles.iter().zip(slices.offsets());
+                placed
+                    .map(|(role, at)| Placed {
+                        role: role.clone(),
+                        path: path.to_owned(),
+                        offset: Some(at),
+                        size: slices.each,
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
 /// Takes the volumes of so many machines, or of as many as the pool has room for, which is at least one.
 pub(crate) fn take(
     args: &VolumeArgs,
     machines: usize,
     telling: &mut Telling,
-) -> Result<(Pool, Vec<Volumes>)> {
-    let pool = pool(args.pool.as_deref())?;
-    let disks = if args.scratch {
-        Disks::Scratch
-    } else {
-        Disks::Seven
-    };
-    let lay = if args.sliced { Lay::Sliced } else { Lay::Apart };
-    let mut taken = vec![Volumes::take(&pool, disks, lay, args.size)?];
+) -> std::result::Result<(Pool, Vec<Volumes>), Error> {
+    let layout = Layout::of(args)?;
+    let pool = pool(args.pool.as_deref()).map_err(Error::Volumes)?;
+    let mut taken = vec![Volumes::take(&pool, &layout).map_err(Error::Volumes)?];
     // The first machine waits for room; no other does, since whoever waits for what it holds waits too.
     let now = pool.clone().waiting_at_most(Duration::ZERO);
     while taken.len() < machines {
-        match Volumes::take(&now, disks, lay, args.size) {
+        match Volumes::take(&now, &layout) {
             Ok(volumes) => taken.push(volumes),
-            Err(err @ (Error::NoSpace { .. } | Error::NeverFits { .. } | Error::NoneServes { .. })) => {
+            Err(err @ (Refused::NoSpace { .. } | Refused::NeverFits { .. } | Refused::NoneServes { .. })) => {
                 telling.note(&format!(
                     "{} of {machines} machines: {}",
                     taken.len(),
@@ -93,55 +152,23 @@ pub(crate) fn take(
                 ));
                 break;
             }
-            Err(err) => return Err(err),
+            Err(err) => return Err(Error::Volumes(err)),
         }
     }
+    // Now: a process that is killed, whose volumes `KDEV_KEEP` keeps, tells nobody any more.
+    let slices = taken
+        .iter()
+        .filter_map(|volumes| slices_in_words(&volumes.placed));
+    slices.for_each(|words| telling.note(&words));
     Ok((pool, taken))
 }
 
 impl Volumes {
     /// Takes the volumes of one machine from the pool.
-    fn take(pool: &Pool, disks: Disks, lay: Lay, size: Bytes) -> Result<Self> {
-        let spec = disks.spec(size)?;
-        match lay {
-            Lay::Apart => {
-                let session = allocate(pool, &spec)?;
-                let volumes = session.volumes().iter();
-                let placed = volumes
-                    .map(|volume| Placed {
-                        role: volume.name().to_owned(),
-                        path: volume.path().to_owned(),
-                        offset: 0,
-                        size: volume.size(),
-                        is_slice: false,
-                    })
-                    .collect();
-                Ok(Self { session, placed })
-            }
-            Lay::Sliced => {
-                let too_large = || std::io::Error::other("that many bytes cannot be counted");
-                let each = size.round_up(SLICE_UNIT).ok_or_else(too_large).map_err(sliced)?;
-                let count = spec.volumes().len() as u64;
-                let all = each
-                    .get()
-                    .checked_mul(count)
-                    .ok_or_else(too_large)
-                    .map_err(sliced)?;
-                let session = allocate(pool, &Spec::new([VolumeSpec::new("disks", Bytes::new(all))?])?)?;
-                let path = session.volumes()[0].path().to_owned();
-                let roles = spec.volumes().iter().zip(0..);
-                let placed = roles
-                    .map(|(volume, at)| Placed {
-                        role: volume.name().to_owned(),
-                        path: path.clone(),
-                        offset: at * each.get(),
-                        size: each,
-                        is_slice: true,
-                    })
-                    .collect();
-                Ok(Self { session, placed })
-            }
-        }
+    fn take(pool: &Pool, layout: &Layout) -> Result<Self> {
+        let session = allocate(pool, layout.spec())?;
+        let placed = layout.place(&session);
+        Ok(Self { session, placed })
     }
 
     /// Returns the disks, in fstests' order.
@@ -149,28 +176,44 @@ impl Volumes {
         &self.placed
     }
 
-    /// Gives the volumes back.
+    /// Gives the volumes back. Under `KDEV_KEEP=always` they are kept instead.
     pub(crate) fn close(self) -> Result<()> {
         self.session.close()
     }
 
-    /// Keeps the volumes, and returns how each can be looked at.
-    pub(crate) fn keep(self) -> Result<Vec<String>> {
-        let how = self.placed.iter().map(Placed::how_to_mount).collect();
-        self.session.keep()?;
-        Ok(how)
+    /// Keeps the volumes.
+    pub(crate) fn keep(self) -> Result<()> {
+        self.session.keep()
+    }
+
+    /// Returns how each disk can be looked at, if it is kept.
+    pub(crate) fn how_to_look(&self) -> Vec<String> {
+        let mounts = self.placed.iter().map(Placed::how_to_mount);
+        // What is to be checked, or made of several of them, is wanted as a device.
+        let sliced = self.placed.iter().find(|placed| placed.offset.is_some());
+        let device = sliced.map(|placed| {
+            format!(
+                "or as a device: losetup --find --show --offset=OFFSET --sizelimit=SIZELIMIT {}",
+                placed.path.display()
+            )
+        });
+        mounts.chain(device).collect()
     }
 }
 
-/// Slices begin where no disk minds.
-const SLICE_UNIT: Bytes = Bytes::new(1 << 20);
-
-fn sliced(source: std::io::Error) -> Error {
-    Error::Io {
-        doing: "lay out the slices of",
-        path: "one volume".into(),
-        source,
-    }
+/// Says where the disks of one machine are on its volume, all in bytes; nothing of disks that are volumes.
+fn slices_in_words(placed: &[Placed]) -> Option<String> {
+    let at: Option<Vec<String>> = placed
+        .iter()
+        .map(|it| Some(format!("{} at {}", it.role, it.offset?.get())))
+        .collect();
+    let first = placed.first()?;
+    Some(format!(
+        "the disks are slices of {}, of {} bytes each: {}",
+        first.path.display(),
+        first.size.get(),
+        at?.join(", ")
+    ))
 }
 
 /// The thread's name is the one under which the volumes are on record.
@@ -193,11 +236,11 @@ impl Placed {
     fn how_to_mount(&self) -> String {
         let path = self.path.display();
         let mut options = vec!["ro".to_owned()];
-        if self.is_slice || is_file(&self.path) {
+        if self.offset.is_some() || is_file(&self.path) {
             options.push("loop".to_owned());
         }
-        if self.is_slice {
-            options.push(format!("offset={}", self.offset));
+        if let Some(offset) = self.offset {
+            options.push(format!("offset={}", offset.get()));
             options.push(format!("sizelimit={}", self.size.get()));
         }
         format!("{}: mount -o {} {path} /mnt", self.role, options.join(","))
@@ -214,30 +257,77 @@ mod tests {
 
     use super::*;
 
+    fn placed(role: &str, path: &Path, offset: Option<u64>) -> Placed {
+        Placed {
+            role: role.to_owned(),
+            path: path.to_owned(),
+            offset: offset.map(Bytes::new),
+            size: Bytes::new(1 << 20),
+        }
+    }
+
     #[test]
     fn how_a_disk_is_mounted_depends_on_what_it_is() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let placed = |path: &Path, is_slice| Placed {
-            role: "test".to_owned(),
-            path: path.to_owned(),
-            offset: 2 << 20,
-            size: Bytes::new(1 << 20),
-            is_slice,
-        };
         let device = Path::new("/dev/kdev/a");
         assert_eq!(
-            placed(device, false).how_to_mount(),
+            placed("test", device, None).how_to_mount(),
             "test: mount -o ro /dev/kdev/a /mnt"
         );
-        assert_eq!(
-            placed(device, true).how_to_mount(),
-            "test: mount -o ro,loop,offset=2097152,sizelimit=1048576 /dev/kdev/a /mnt"
-        );
+        for offset in [0, 2 << 20] {
+            assert_eq!(
+                placed("test", device, Some(offset)).how_to_mount(),
+                format!("test: mount -o ro,loop,offset={offset},sizelimit=1048576 /dev/kdev/a /mnt")
+            );
+        }
         let path = file.path();
         assert_eq!(
-            placed(path, false).how_to_mount(),
+            placed("test", path, None).how_to_mount(),
             format!("test: mount -o ro,loop {} /mnt", path.display())
         );
+    }
+
+    #[test]
+    fn where_slices_are_is_told_and_of_volumes_there_is_nothing_to_tell() {
+        let device = Path::new("/dev/kdev/a");
+        let slices = [("test", 0), ("scratch", 1 << 20)];
+        let slices = slices.map(|(role, at)| placed(role, device, Some(at)));
+        assert_eq!(
+            slices_in_words(&slices).unwrap(),
+            "the disks are slices of /dev/kdev/a, of 1048576 bytes each: test at 0, scratch at 1048576"
+        );
+        assert_eq!(slices_in_words(&[placed("test", device, None)]), None);
+    }
+
+    fn args(line: &str) -> VolumeArgs {
+        use clap::Parser;
+        let run = "fstests_vm --kernel /k --fstests /f";
+        crate::args::Args::try_parse_from(run.split(' ').chain(line.split_whitespace()))
+            .unwrap()
+            .volumes
+    }
+
+    #[rstest]
+    #[case("--size 1G", &["test 1G", "pool1 1G", "pool2 1G", "pool3 1G", "pool4 1G", "pool5 1G", "logwrites 1G"])]
+    #[case("--size 1G --scratch", &["test 1G", "scratch 1G"])]
+    #[case("--size 1G --sliced", &["disks 7G"])]
+    #[case("--size 1G --sliced --scratch", &["disks 2G"])]
+    #[case("--size 1025K --sliced --scratch", &["disks 4M"])]
+    fn volumes_are_taken_for_each_disk_or_for_all(#[case] line: &str, #[case] expected: &[&str]) {
+        let layout = Layout::of(&args(line)).unwrap();
+        let volumes = layout.spec().volumes().iter();
+        let volumes: Vec<String> = volumes
+            .map(|volume| format!("{} {}", volume.name(), volume.size()))
+            .collect();
+        assert_eq!(volumes, expected);
+    }
+
+    #[test]
+    fn slices_that_no_volume_can_hold_are_refused_before_a_pool_is_looked_for() {
+        let mut args = args("--size 2E --sliced --pool=nowhere");
+        assert_eq!(Layout::of(&args).unwrap_err().exit_code(), 2);
+        args.scratch = true;
+        assert!(Layout::of(&args).is_ok());
     }
 
     #[rstest]

@@ -201,8 +201,14 @@ mod lvm {
         let output = bench.run(&["--size", "100M", "--sliced", "--keep-volumes", "--", "demo/001"]);
         assert_eq!(output.status.code(), Some(0));
         assert_eq!(bench.lvs().len(), 1);
-        let scratch = volume(&bench.last_results(), "scratch");
+        let results = bench.last_results();
+        let scratch = volume(&results, "scratch");
+        assert!(scratch.starts_with("/dev/mapper"), "{scratch:?}");
         // The second slice.
+        assert_eq!(
+            (&results["volumes"][1]["offset"], &results["volumes"][1]["size"]),
+            (&(100 << 20).into(), &(100 << 20).into())
+        );
         assert_eq!(read_at(&scratch, (100 << 20) + MARK_AT), MARK);
         bench.give_back_kept();
         assert_eq!(bench.lvs(), [""; 0]);

@@ -35,7 +35,7 @@ impl Setup {
         let kernel = Kernel::find(kernel, args.machine.modules.as_deref())?;
         if kernel.flavour == Flavour::Uml && args.volumes.sliced {
             return Err(Error::Usage {
-                what: "--sliced is not for User-Mode Linux, whose disks are whole files or devices"
+                what: "--sliced is for QEMU: the disks of User-Mode Linux are whole files or devices"
                     .to_owned(),
             });
         }

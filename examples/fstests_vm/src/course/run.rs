@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args, check: &CheckArgs, telling: &mut Telling, stop: &
     }
     let plan = Plan::from_arguments(check, &excludes, &setup.fstests, args.course.shard);
     let machines = plan.machines(args.course.shards as usize);
-    let (pool, volumes) = volumes::take(&args.volumes, machines, telling).map_err(Error::Volumes)?;
+    let (pool, volumes) = volumes::take(&args.volumes, machines, telling)?;
     // Only a run that has volumes leaves anything.
     let dir = make_run_dir(&args.results.results, started)?;
     let mut allowed = Allowed::new(&args.limits, &setup, stop, began);
@@ -104,7 +104,7 @@ pub(crate) fn list(
         path: std::env::temp_dir(),
         source,
     })?;
-    let (_, volumes) = volumes::take(&args.volumes, 1, telling).map_err(Error::Volumes)?;
+    let (_, volumes) = volumes::take(&args.volumes, 1, telling)?;
     let common = Common {
         setup: &setup,
         dir: dir.path(),

@@ -9,8 +9,6 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use kdev_volumes::Bytes;
-
 use crate::course::not_up::{CONSOLE, Cause, NotUp, OUTPUT};
 use crate::course::setup::Setup;
 use crate::course::shares::Shared;
@@ -123,12 +121,12 @@ impl Setup {
         let of_volume = |placed: &Placed| Disk {
             serial: placed.role.clone(),
             path: placed.path.clone(),
-            backing: match placed.is_slice {
-                true => Backing::Slice {
-                    offset: Bytes::new(placed.offset),
+            backing: match placed.offset {
+                Some(offset) => Backing::Slice {
+                    offset,
                     len: placed.size,
                 },
-                false => Backing::Whole,
+                None => Backing::Whole,
             },
             is_block_device: is_block_device(&placed.path),
             read_only: false,

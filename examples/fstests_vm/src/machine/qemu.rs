@@ -199,7 +199,8 @@ fn block_device(disk: &Disk) -> Result<Value> {
             "filename": path,
             "read-only": disk.read_only,
             "aio": "threads",
-            // Several machines may use slices of one device.
+            // Each slice of a volume has a node of its own, and of those that lock it only one could be had.
+            // Whose a volume is, its lease says.
             "locking": "off",
             "discard": "unmap",
         },

@@ -36,7 +36,7 @@ pub(crate) struct RunResults {
     /// Where the volumes came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pool: Option<String>,
-    /// The volumes.
+    /// The disks of all machines.
     #[serde(default)]
     pub(crate) volumes: Vec<VolumeUsed>,
     /// How many machines at a time.
@@ -114,14 +114,17 @@ pub(crate) enum MachineKind {
     Uml,
 }
 
-/// A volume that a machine had.
+/// A disk that a machine had: a volume, or a slice of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct VolumeUsed {
     /// Its role: `test`, `scratch`, ...
     pub(crate) name: String,
-    /// Its device or file on the host.
+    /// The volume's device or file on the host.
     pub(crate) path: PathBuf,
-    /// Its size in bytes.
+    /// Where in the volume the slice begins, in bytes; none of a disk that is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) offset: Option<u64>,
+    /// The disk's size in bytes.
     pub(crate) size: u64,
 }
 

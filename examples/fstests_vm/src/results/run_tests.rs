@@ -45,6 +45,7 @@ pub(crate) fn run_of(outcomes: &[Outcome]) -> RunResults {
         volumes: vec![VolumeUsed {
             name: "test".into(),
             path: "/dev/kdev/test".into(),
+            offset: None,
             size: 3 << 30,
         }],
         shards: 1,
@@ -62,6 +63,29 @@ fn the_file_is_as_documented() {
     run.volumes.clear();
     let expected = r#"{"version":1,"id":"run-1","started":"2026-01-01T10:00:00Z","seconds":125.0,"kernel":{"release":"6.1.0-56-amd64","image":"/boot/vmlinuz"},"filesystem":{"kind":"ext4","mount_options":"-o acl"},"fstests":{"directory":"/fstests","version":"v2026.01.05"},"machine":{"kind":"qemu","accelerator":"tcg","root":"virtiofs","memory_mib":2048,"cpus":1},"pool":"kdev","volumes":[],"shards":1,"check_args":["-g","quick"],"end":{"how":"complete"},"tests":[{"name":"generic/001","outcome":"pass","seconds":1.5}]}"#;
     assert_eq!(serde_json::to_string(&run).unwrap(), expected);
+}
+
+#[test]
+fn a_slice_says_where_it_begins_and_a_whole_volume_does_not() {
+    let disk = |offset| VolumeUsed {
+        name: "pool1".into(),
+        path: "/dev/kdev/disks".into(),
+        offset,
+        size: 1 << 20,
+    };
+    for (disk, expected) in [
+        (
+            disk(Some(0)),
+            r#"{"name":"pool1","path":"/dev/kdev/disks","offset":0,"size":1048576}"#,
+        ),
+        (
+            disk(None),
+            r#"{"name":"pool1","path":"/dev/kdev/disks","size":1048576}"#,
+        ),
+    ] {
+        assert_eq!(serde_json::to_string(&disk).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<VolumeUsed>(expected).unwrap(), disk);
+    }
 }
 
 #[rstest]

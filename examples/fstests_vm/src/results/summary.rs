@@ -46,6 +46,11 @@ fn head(run: &RunResults) -> String {
     let share = run
         .share
         .map_or(String::new(), |share| format!(", share {share}"));
+    let disks = if run.volumes.iter().any(|disk| disk.offset.is_some()) {
+        ", disks are slices of a volume"
+    } else {
+        ""
+    };
     let counts: Vec<String> = run
         .counts()
         .iter()
@@ -58,7 +63,7 @@ fn head(run: &RunResults) -> String {
     };
     let noun = if run.tests.len() == 1 { "test" } else { "tests" };
     format!(
-        "{} on {kernel} ({machine}{share}), {} {noun} in {}\n{counts}",
+        "{} on {kernel} ({machine}{share}{disks}), {} {noun} in {}\n{counts}",
         run.filesystem.kind,
         run.tests.len(),
         time(run.seconds)

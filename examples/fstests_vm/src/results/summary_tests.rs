@@ -9,6 +9,17 @@ use crate::results::run::tests::run_of;
 use crate::results::trouble::{Trouble, TroubleKind};
 
 #[test]
+fn disks_that_are_slices_are_told() {
+    let mut run = run_of(&[Pass]);
+    run.volumes[0].offset = Some(0);
+    let told = summary(&run, None);
+    assert!(
+        told.starts_with("ext4 on 6.1.0-56-amd64 (QEMU, tcg, disks are slices of a volume), 1 test in"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_run_with_everything_is_told() {
     let mut run = run_of(&[Pass, Fail, NotRun, Crashed, Pass, NeverStarted, NeverStarted]);
     run.tests[1].files = vec![

@@ -13,4 +13,5 @@ mod refusals;
 mod rights;
 mod shards;
 mod signals;
+mod slices;
 mod volumes;

@@ -107,18 +107,17 @@ impl Scene {
 
     /// A run on this kernel, with two small volumes. Limits are such as no busy machine exceeds.
     pub(crate) fn command(&self, kernel: Kernel, args: &[&str]) -> Command {
+        self.seven(kernel, &[&["--scratch"], args].concat())
+    }
+
+    /// The same with fstests' seven disks.
+    pub(crate) fn seven(&self, kernel: Kernel, args: &[&str]) -> Command {
         let tree = Some(self.path("tree")).filter(|copy| copy.exists());
         let is_said = |option: &str| {
             args.iter()
                 .any(|arg| arg.split('=').next() == option.split('=').next())
         };
-        let defaults = [
-            "--accel=tcg",
-            "--size=256M",
-            "--memory=512M",
-            "--boot-limit=5m",
-            "--scratch",
-        ];
+        let defaults = ["--accel=tcg", "--size=256M", "--memory=512M", "--boot-limit=5m"];
         let mut command = self.program(defaults.into_iter().filter(|option| !is_said(option)));
         command.arg("--kernel").arg(kernel.path());
         command.arg("--fstests").arg(tree.unwrap_or_else(self::tree));

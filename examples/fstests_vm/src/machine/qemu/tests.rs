@@ -179,6 +179,31 @@ fn a_disk_whose_path_is_not_utf8_is_refused() {
     );
 }
 
+#[test]
+fn slices_of_one_volume_are_a_node_each_and_none_locks() {
+    let mut spec = spec();
+    spec.disks = vec![
+        sample("test", "/dev/kdev/disks"),
+        sample("log", "/dev/kdev/disks"),
+    ];
+    for (disk, offset) in spec.disks.iter_mut().zip([0, 1 << 20]) {
+        disk.is_block_device = true;
+        disk.backing = Backing::Slice {
+            offset: Bytes::new(offset),
+            len: Bytes::new(1 << 20),
+        };
+    }
+    let lines = lines(&spec);
+    for expected in [
+        r#"-blockdev {"cache":{"no-flush":true},"discard":"unmap","driver":"raw","file":{"aio":"threads","discard":"unmap","driver":"host_device","filename":"/dev/kdev/disks","locking":"off","read-only":false},"node-name":"disk-test","offset":0,"read-only":false,"size":1048576}
+-device virtio-blk-pci,drive=disk-test,serial=test"#,
+        r#"-blockdev {"cache":{"no-flush":true},"discard":"unmap","driver":"raw","file":{"aio":"threads","discard":"unmap","driver":"host_device","filename":"/dev/kdev/disks","locking":"off","read-only":false},"node-name":"disk-log","offset":1048576,"read-only":false,"size":1048576}
+-device virtio-blk-pci,drive=disk-log,serial=log"#,
+    ] {
+        assert!(lines.contains(expected), "{lines}");
+    }
+}
+
 #[rstest]
 #[case("1", "512")]
 #[case("512", "513")]
