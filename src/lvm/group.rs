@@ -10,7 +10,7 @@ use crate::lease::Blank;
 use crate::lvm::by_sudo::{self, BySudo};
 use crate::lvm::change::selection;
 use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
-use crate::lvm::shell::Shell;
+use crate::lvm::shell::{self, Shell};
 use crate::lvm::thin::{is_part, percent, usage};
 use crate::lvm::{KEPT_TAG, Mapped, POOL_TAG, reading};
 use crate::owner::OwnerTag;
@@ -122,6 +122,27 @@ impl Group {
         Ok((group, room, Some(shell)))
     }
 
+    /// Looks a VG up, and what is in it, by one process of LVM's if that can be.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub(crate) fn survey(name: &str) -> Result<(Self, Room, Listing)> {
+        let is_root = nix::unistd::geteuid().is_root();
+        let Some((row, rows)) = is_root.then(|| shell::look(name)).flatten() else {
+            let (group, room) = Self::open(name)?;
+            let listing = group.listing()?;
+            return Ok((group, room, listing));
+        };
+        let (group, mut room) = Self::of_row(row)?;
+        if let Some(overcommit) = group.thin {
+            let thin = usage(&rows, overcommit);
+            room.take(thin.map_or_else(|| group.usage(overcommit), Ok)?);
+        }
+        let listing = group.listed(rows);
+        Ok((group, room, listing))
+    }
+
     fn of_row(row: VgRow) -> Result<(Self, Room)> {
         if !row.vg_tags.iter().any(|tag| tag == POOL_TAG) {
             let why = format!(
@@ -208,7 +229,10 @@ impl Group {
 
     /// Lists the LVs of the VG, and what keeps thin pools of ours from working.
     pub(crate) fn listing(&self) -> Result<Listing> {
-        let rows = self.rows()?;
+        Ok(self.listed(self.rows()?))
+    }
+
+    fn listed(&self, rows: Vec<LvRow>) -> Listing {
         let wedged = wedged(&rows);
         let is_part = |row: &LvRow| self.thin.is_some() && is_part(row);
         let volumes = rows
@@ -216,7 +240,7 @@ impl Group {
             .filter(|row| hidden_name(row).is_none() && !is_part(row))
             .map(Lv::from)
             .collect();
-        Ok(Listing { volumes, wedged })
+        Listing { volumes, wedged }
     }
 
     /// What LVM reports of all LVs, and of the parts of each.

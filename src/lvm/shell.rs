@@ -28,18 +28,12 @@ impl Shell {
 
     /// Looks a VG up; `None` if LVM gives no such answer, for whatever reason.
     pub(super) fn vg(&mut self, name: &str) -> Option<VgRow> {
-        let line = format!("vgs {} -o {VG_FIELDS} {name}", READABLE.join(" "));
-        let is_whole = |json: &[u8]| serde_json::from_slice::<IgnoredAny>(json).is_ok();
-        let answer = self.told.ask(&line, is_whole).ok()?;
-        report::vgs(&line, &answer).ok()?.into_iter().next()
+        vg(&mut self.told, name)
     }
 
     /// Lists all LVs of a VG; `None` if LVM gives no such answer.
     pub(super) fn lvs(&mut self, vg_name: &str) -> Option<Vec<LvRow>> {
-        let line = format!("lvs {} --all -o {LV_FIELDS} {vg_name}", READABLE.join(" "));
-        let is_whole = |json: &[u8]| serde_json::from_slice::<IgnoredAny>(json).is_ok();
-        let answer = self.told.ask(&line, is_whole).ok()?;
-        report::lvs(&line, &answer).ok()
+        lvs(&mut self.told, vg_name)
     }
 
     /// Returns what the lease is to be made of.
@@ -51,6 +45,29 @@ impl Shell {
     pub(super) fn run(self, lines: &[String]) -> Result<Finished> {
         self.told.finish(lines)
     }
+}
+
+/// Looks a VG up, and what is in it; `None` if LVM gives no such answer.
+pub(super) fn look(vg_name: &str) -> Option<(VgRow, Vec<LvRow>)> {
+    let mut told = Invocation::new("lvm", "lvm2").ok()?.told().ok()?;
+    Some((vg(&mut told, vg_name)?, lvs(&mut told, vg_name)?))
+}
+
+fn vg(told: &mut Told, name: &str) -> Option<VgRow> {
+    let line = format!("vgs {} -o {VG_FIELDS} {name}", READABLE.join(" "));
+    let answer = told.ask(&line, is_whole).ok()?;
+    report::vgs(&line, &answer).ok()?.into_iter().next()
+}
+
+fn lvs(told: &mut Told, vg_name: &str) -> Option<Vec<LvRow>> {
+    let line = format!("lvs {} --all -o {LV_FIELDS} {vg_name}", READABLE.join(" "));
+    let answer = told.ask(&line, is_whole).ok()?;
+    report::lvs(&line, &answer).ok()
+}
+
+fn is_whole(json: &[u8]) -> bool {
+    // It is asked as often as something comes.
+    json.ends_with(b"}\n") && serde_json::from_slice::<IgnoredAny>(json).is_ok()
 }
 
 /// Has commands run by a process that is started for them, and holds the lease.

@@ -136,8 +136,8 @@ impl Survey {
     fn look_at(&mut self, vg_names: &BTreeSet<String>) -> Vec<(String, Lv)> {
         let mut lvs = Vec::new();
         for vg_name in vg_names {
-            match Group::open(vg_name).and_then(|(group, room)| Ok((group.listing()?, group, room))) {
-                Ok((Listing { volumes, wedged }, group, room)) => {
+            match Group::survey(vg_name) {
+                Ok((group, room, Listing { volumes, wedged })) => {
                     lvs.extend(volumes.into_iter().map(|lv| (vg_name.clone(), lv)));
                     let wedged = wedged.into_iter().map(|part| (group.clone(), part));
                     self.wedged.extend(wedged);
