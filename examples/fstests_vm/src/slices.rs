@@ -6,9 +6,9 @@ use crate::error::Error;
 
 /// What slices begin at multiples of, as partitions do.
 ///
-/// So nothing of the host's is in two of them, whatever it works in: sectors of a disk (512 or 4096 bytes), pages,
-/// blocks of an image's filesystem, and what a discard can free. Else QEMU would have to read, change and write what
-/// holds the end of one disk and the beginning of another.
+/// So no sector of a disk (512 or 4096 bytes), no page and no block of an image's filesystem is in two of them: QEMU would
+/// have to read, change and write what holds the end of one disk and the beginning of another. A thin pool's chunk may be
+/// larger: one that two slices share is not given back by a discard of either, as it is of a part.
 const UNIT: Bytes = Bytes::new(1 << 20);
 
 /// The largest file or device that Linux has (`loff_t`).
