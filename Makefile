@@ -54,11 +54,11 @@ bed-itself: tools
 	tests/bed/selftest
 
 bed-crashes:
-	$(IN_BED) -E 'test(/^lvm::(matrix|torture|queue|several)::/)' --success-output=final
+	$(IN_BED) -E 'test(/^lvm::(matrix|torture|queue|several|thin)::/)' --success-output=final
 
 # Tests on loop devices have run outside, where they are faster; in here is the udev that looks at them.
 bed-rest:
-	$(IN_BED) -E 'kind(test) & test(/^(lvm|embedded)::/) & !test(/(matrix|torture|queue|several)::/)'
+	$(IN_BED) -E 'kind(test) & test(/^(lvm|embedded)::/) & !test(/(matrix|torture|queue|several|thin)::/)'
 
 lint:
 	cargo fmt --all --check
