@@ -13,6 +13,7 @@ use std::fs::File;
 use crate::backend::{Backend, Named};
 use crate::error::{Error, Result};
 use crate::lease::Lease;
+use crate::lvm::is_the_way;
 use crate::owner::OwnerTag;
 use crate::state::State;
 
@@ -28,6 +29,17 @@ pub(crate) struct Altering<'a> {
 impl Altering<'_> {
     fn lock(&self) -> Result<Option<File>> {
         self.lease.map(Lease::shared).transpose()
+    }
+
+    /// By sudo there is no such question: what an ordinary user may have done to an LV stays little.
+    fn check_may(&self, lv_name: &str, done: &'static str) -> Result<()> {
+        match self.backend {
+            Backend::Lvm(_) if is_the_way() => {
+                let why = "it is an LV, and an ordinary user has that done by root alone, not by sudo";
+                Err(refused(lv_name, done, why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the pool that a record says a volume is of; for people to read.

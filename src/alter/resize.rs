@@ -23,6 +23,7 @@ pub(crate) fn resize(
     device: Option<&LoopDevice>,
     size: Bytes,
 ) -> Result<Bytes> {
+    on.check_may(&volume.lv_name, DONE)?;
     let room = match on.backend {
         Backend::Lvm(group) => Some(Group::open(&group.name)?),
         Backend::Loop(_) | Backend::Image(_) => None,

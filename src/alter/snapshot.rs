@@ -30,6 +30,7 @@ pub(crate) fn snapshot(
     device: Option<&LoopDevice>,
     name: &str,
 ) -> Result<Snapshot> {
+    on.check_may(&origin.lv_name, DONE)?;
     let volume = Named::on_record(origin);
     let size = volume.size;
     let spec = VolumeSpec::new(name, size)?;

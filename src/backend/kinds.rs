@@ -76,6 +76,7 @@ impl Backend {
                 if !is_the_way() {
                     let _ = udev::ensure();
                 }
+                group.wake(Some(lease.shared()?))?;
                 let new: Vec<NewLv> = wanted
                     .iter()
                     .map(|volume| NewLv {
@@ -88,10 +89,8 @@ impl Backend {
                 group.create(&new, lease, shell)?;
                 let made = lvs::look_up(group, wanted)?;
                 let paths = made.iter().map(|made| &made.path);
-                if group.thin.is_none() {
-                    for path in paths {
-                        group.clean.apply(path, lease)?;
-                    }
+                for path in paths {
+                    group.clean.apply(path, lease)?;
                 }
                 Ok(made)
             }

@@ -160,13 +160,15 @@ impl Group {
             extent: Bytes::new(row.vg_extent_size),
             thin: None,
         };
+        let thin = Overcommit::of_tags(&row.vg_tags);
         let group = Self {
-            clean: match by_sudo::is_the_way() {
-                // kdev-root keeps the promise, before the volume is the user's to read.
+            // Thin volumes are zeros in any case. By sudo, kdev-root keeps the promise, before the volume is the
+            // user's to read.
+            clean: match thin.is_some() || by_sudo::is_the_way() {
                 true => Clean::default(),
                 false => Clean::of_tags(&row.vg_tags),
             },
-            thin: Overcommit::of_tags(&row.vg_tags),
+            thin,
             name: row.vg_name,
         };
         Ok((group, room))

@@ -6,6 +6,7 @@ use kdev_volumes_spec::Bytes;
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};
+use crate::lvm::by_sudo;
 use crate::lvm::group::{Group, hidden_name, wedged};
 use crate::lvm::physical::physicals_of;
 use crate::lvm::report::LvRow;
@@ -180,9 +181,10 @@ impl Group {
     }
 
     /// Activates the keeper, and so the pool, as is needed after each boot. Does nothing if the VG has thick
-    /// volumes, or if it is active.
+    /// volumes, or if it is active; by sudo, kdev-root does it.
     pub(crate) fn wake(&self, lock: Option<File>) -> Result<()> {
-        if self.thin.is_none() || Mapped::find(&self.name, KEEPER).is_some() {
+        let is_awake = || Mapped::find(&self.name, KEEPER).is_some();
+        if self.thin.is_none() || by_sudo::is_the_way() || is_awake() {
             return Ok(());
         }
         let activate = || -> Result<()> {

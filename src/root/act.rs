@@ -53,6 +53,7 @@ pub(super) fn act(verb: Verb, caller: &Caller) -> Result<Vec<u8>, Failure> {
                     is_kept,
                 })
                 .collect();
+            group.wake(Some(lease.shared()?))?;
             group.create(&new, &lease, shell)?;
             for (name, _) in &volumes {
                 let (mapped, device) = pinned(&group, name)?;

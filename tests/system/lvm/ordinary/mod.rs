@@ -39,6 +39,14 @@ struct Shared {
 
 impl Shared {
     fn new(mib: u64) -> Self {
+        Self::of(|| Pool::new(mib))
+    }
+
+    fn thin(mib: u64) -> Self {
+        Self::of(|| Pool::thin(mib, 4))
+    }
+
+    fn of(pool: impl FnOnce() -> Pool) -> Self {
         let alone = alone_with_sudo();
         for (name, number) in USERS {
             let number = number.to_string();
@@ -48,7 +56,7 @@ impl Shared {
                 .args(["--uid", &number, "--gid", &number, "--no-create-home", name])
                 .output();
         }
-        let pool = Pool::new(mib);
+        let pool = pool();
         let users: Vec<String> = USERS.iter().map(|(name, _)| format!("--user={name}")).collect();
         let users: Vec<&str> = users.iter().map(String::as_str).collect();
         let said = pool

@@ -174,3 +174,33 @@ fn who_dies_while_sudo_is_at_work_loses_nothing() {
         assert_eq!(joe.mount_points(), Vec::<PathBuf>::new(), "died at {begun}");
     }
 }
+
+/// The pool sleeps, as after a boot, and it is not the user's to wake.
+#[test]
+fn an_ordinary_user_has_thin_volumes_and_root_alone_resizes_them() {
+    let shared = Shared::thin(96);
+    let (joe, pool) = (&shared.joe, &shared.pool);
+    run("vgchange", &["--activate", "n", &pool.vg]);
+    let child = joe.start_command(&mut joe.child_as(JOE, "waits"));
+    let name = shared.lv_of(joe);
+    assert_eq!(owner_and_mode(&shared.node(&name)), (JOE, 0o600));
+    assert_eq!(pool.fullness()["given_out_bytes"], 16 << 20);
+    let session = joe.records()[0]["lv_name"].as_str().unwrap().to_owned();
+    let (session, _) = session.rsplit_once('-').unwrap();
+    let (_, session) = session.split_once('-').unwrap();
+    for (args, done) in [
+        (&["volume", "resize", &name, "32M"][..], "resized"),
+        (&["volume", "snapshot", &name, "before"], "given a snapshot"),
+    ] {
+        let said = joe.kdev_as(JOE, args).env("KDEV_SESSION", session).say();
+        assert_eq!(said.code, Some(1), "{}", said.out);
+        let why =
+            format!("`{name}` was not {done}: it is an LV, and an ordinary user has that done by root alone");
+        assert!(said.err.contains(&why), "{}", said.err);
+    }
+    assert_eq!(joe.records().len(), 1, "nothing is left of it");
+    child.kill();
+    joe.wait_for_watchdogs();
+    assert_eq!(pool.lvs(), Vec::<String>::new());
+    pool.teardown().good();
+}
