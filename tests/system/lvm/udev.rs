@@ -48,6 +48,8 @@ fn udev_looks_into_no_volume_and_into_other_lvs_as_ever() {
     run("lvcreate", &["--yes", "--size=16m", "--name=precious", &pool.vg]);
     let other = format!("/dev/{}/precious", pool.vg);
     run("mkfs.ext4", &["-q", "-F", &other]);
+    // It is told that somebody has written, a moment later.
+    run("udevadm", &["trigger", "--settle", "--action=change", &other]);
     let known = known_of(&other);
     assert!(known.contains("ID_FS_TYPE=ext4"), "{known}");
     run("lvremove", &["--yes", &other[5..]]);
