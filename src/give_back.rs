@@ -6,8 +6,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::lease::Lease;
 use crate::owner::OwnerTag;
-use crate::session_id::SessionId;
-use crate::state::{Failure, Phase, Record, Records, State};
+use crate::state::{Failure, Phase, Records, State};
 
 /// What is given back of one session.
 #[derive(Debug)]
@@ -45,11 +44,9 @@ pub(crate) fn give_back_all(state: &State, backend: &Backend, shares: &mut [Shar
     let volumes = shares.iter().flat_map(|share| &share.volumes);
     let names: BTreeSet<String> = volumes.map(|volume| volume.lv_name.clone()).collect();
     state.update(|records| {
-        for record in records.iter_mut() {
-            if names.contains(&record.lv_name) {
-                record.phase = Phase::Removing;
-                record.failure = None;
-            }
+        for record in records.named_mut(&names) {
+            record.phase = Phase::Removing;
+            record.failure = None;
         }
         Ok(())
     })?;
@@ -65,7 +62,7 @@ pub(crate) fn give_back_all(state: &State, backend: &Backend, shares: &mut [Shar
             Ok(())
         },
         |records, ()| {
-            let needed: BTreeSet<SessionId> = records.iter().filter_map(Record::session).collect();
+            let needed = records.sessions();
             shares
                 .iter_mut()
                 .filter(|share| !needed.contains(&share.tag.session))
@@ -78,8 +75,8 @@ pub(crate) fn give_back_all(state: &State, backend: &Backend, shares: &mut [Shar
 
 fn settle(records: &mut Records, names: &BTreeSet<String>, left: &[Leftover]) {
     let left_of = |name: &str| left.iter().find(|left| left.lv_name == name);
-    records.drop_if(|record| names.contains(&record.lv_name) && left_of(&record.lv_name).is_none());
-    for record in records.iter_mut() {
+    records.drop_named(|name| names.contains(name) && left_of(name).is_none());
+    for record in records.named_mut(names) {
         if let Some(left) = left_of(&record.lv_name) {
             // A kept one that could not be removed is kept still.
             record.phase = match record.kept {

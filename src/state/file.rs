@@ -2,20 +2,13 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
-
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::images;
 use crate::lock::FileLock;
-use crate::state::{Kind, Record};
+use crate::state::records::{Layout, Records, VERSION};
 use crate::state_dir::StateDir;
 use crate::trust;
-
-/// The version of the file that this crate writes. kerneldev-mcp writes none, which is the same.
-const VERSION: u64 = 1;
 
 /// The records of all sessions of one state directory. The one place that opens `lv-state.json`.
 ///
@@ -24,14 +17,6 @@ const VERSION: u64 = 1;
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     dir: StateDir,
-}
-
-/// What the file holds. Entries that we cannot read, and keys that we do not know, stay in it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Records {
-    records: Vec<Record>,
-    foreign: Vec<Value>,
-    others: Map<String, Value>,
 }
 
 impl State {
@@ -61,9 +46,8 @@ impl State {
         let _lock = FileLock::wait(&lock).map_err(|err| trust::error("lock", lock, err))?;
         fault::point("records locked");
         let mut records = self.load_or_set_aside()?;
-        let before = records.clone();
         let result = change(&mut records)?;
-        if records != before {
+        if records.is_changed() {
             self.replace(&records)?;
         }
         then(&records, result)
@@ -122,8 +106,7 @@ impl State {
     fn replace(&self, records: &Records) -> Result<()> {
         let file = self.dir.records_file();
         let failed = |err| Error::io("write", &file, err);
-        let mut text = serde_json::to_vec_pretty(&records.to_json()).map_err(|err| failed(err.into()))?;
-        text.push(b'\n');
+        let text = records.text().map_err(|err| failed(err.into()))?;
         write_by_rename(self.dir.root(), &file, &text).map_err(failed)
     }
 }
@@ -166,94 +149,15 @@ enum Loaded {
     Bad(String),
 }
 
-#[derive(Deserialize)]
-struct Layout {
-    #[serde(default)]
-    version: Option<Value>,
-    #[serde(default)]
-    allocations: Vec<Value>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
-
 fn parse(text: &[u8]) -> Loaded {
-    let layout: Layout = match serde_json::from_slice(text) {
+    let Layout { version, records } = match serde_json::from_slice(text) {
         Ok(layout) => layout,
         Err(err) => return Loaded::Bad(err.to_string()),
     };
-    let mut records = Records {
-        others: layout.others,
-        ..Records::default()
-    };
-    for allocation in layout.allocations {
-        match Record::deserialize(&allocation) {
-            Ok(mut record) => {
-                // kerneldev-mcp keeps no key of ours when it writes the file, and no volume of its own
-                // is in no VG.
-                if record.vg_name.is_empty() && record.kind == Kind::Lvm {
-                    record.kind = match images::is_image(&record.lv_path) {
-                        true => Kind::Image,
-                        false => Kind::Loop,
-                    };
-                }
-                records.records.push(record);
-            }
-            Err(_) => records.foreign.push(allocation),
-        }
-    }
-    match layout.version {
+    match version {
         None => Loaded::Good(records),
         Some(version) if version.as_u64() == Some(VERSION) => Loaded::Good(records),
         Some(version) => Loaded::Newer(version.to_string(), records),
-    }
-}
-
-impl Records {
-    /// Returns the records, oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
-        self.records.iter()
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Record> {
-        self.records.iter_mut()
-    }
-
-    pub(crate) fn extend(&mut self, records: impl IntoIterator<Item = Record>) {
-        self.records.extend(records);
-    }
-
-    /// Adds a record, or puts it in the place of the one of that name.
-    pub(crate) fn put(&mut self, record: Record) {
-        match self
-            .records
-            .iter_mut()
-            .find(|other| other.lv_name == record.lv_name)
-        {
-            Some(place) => *place = record,
-            None => self.records.push(record),
-        }
-    }
-
-    /// Tells whether there is a record of that name.
-    pub(crate) fn has(&self, lv_name: &str) -> bool {
-        self.records.iter().any(|record| record.lv_name == lv_name)
-    }
-
-    /// Drops the records of which `drop` is true.
-    pub(crate) fn drop_if(&mut self, drop: impl Fn(&Record) -> bool) {
-        self.records.retain(|record| !drop(record));
-    }
-
-    fn to_json(&self) -> Value {
-        let ours = self.records.iter().map(|record| {
-            serde_json::to_value(record).expect("a record has string keys and plain values only")
-        });
-        let allocations: Vec<Value> = ours.chain(self.foreign.iter().cloned()).collect();
-        let mut layout = Map::new();
-        layout.insert("version".into(), json!(VERSION));
-        layout.insert("allocations".into(), allocations.into());
-        layout.extend(self.others.clone());
-        Value::Object(layout)
     }
 }
 
@@ -264,9 +168,12 @@ mod tests {
     use std::process::Command;
 
     use proptest::prelude::{Strategy, prop_oneof, proptest};
+    use serde::Deserialize;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::garbage::{self, Text};
+    use crate::state::Record;
 
     /// A record as kerneldev-mcp writes it, with a key that neither of us knows.
     fn foreign(lv_name: &str) -> Value {
@@ -339,7 +246,7 @@ mod tests {
         for damage in ["", "{", "[]", "\0\0", "{\"allocations\": 7}"] {
             let (root, state) = state();
             write(&state, damage);
-            assert_eq!(state.snapshot().unwrap(), Records::default());
+            assert_eq!(state.snapshot().unwrap().iter().count(), 0);
             add(&state, "a");
             assert_eq!(state.snapshot().unwrap().iter().count(), 1);
             let aside = fs::read_dir(root.path())

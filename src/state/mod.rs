@@ -2,6 +2,8 @@
 
 mod file;
 mod record;
+mod records;
 
-pub(crate) use file::{Records, State, remove_unfinished, write_by_rename};
+pub(crate) use file::{State, remove_unfinished, write_by_rename};
 pub(crate) use record::{FOUND, Failure, Found, Kind, NewRecords, Phase, Record, SNAPSHOT_OF};
+pub(crate) use records::Records;
