@@ -906,7 +906,7 @@ fn takes_snapshots_and_resizes(mut test: Volume, scratch: Volume) -> kdev_volume
     assert_eq!(end_of(&scratch), 16 << 20);
     let record = fs::read_to_string(state_file()).unwrap();
     assert!(
-        record.contains(&format!("\"size_bytes\": {}", less.get())),
+        record.contains(&format!("\"size_bytes\":{},", less.get())),
         "{record}"
     );
     assert!(test.resize(Bytes::new(0)).is_err());
