@@ -99,7 +99,7 @@ fn iops(place: &Place, rw: &str, depth: u32) -> f64 {
     let out = tempfile::NamedTempFile::new().expect("a file");
     let mut fio = Command::new("fio");
     fio.args(["--name=bench", "--thread", "--bs=4k", "--direct=1", "--ioengine=libaio"])
-        .args(["--size=64m", "--time_based", "--runtime=1", "--output-format=json"])
+        .args(["--size=64m", "--time_based", "--runtime=500ms", "--output-format=json"])
         .arg(format!("--rw={rw}"))
         .arg(format!("--iodepth={depth}"))
         .arg(format!("--offset={}", place.offset))
