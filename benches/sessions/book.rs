@@ -37,7 +37,9 @@ impl Part {
     pub(crate) fn read(file: &str) -> Self {
         let text = fs::read_to_string(file).expect("the file of figures");
         let (machine, figures) = text.split_once('\n').expect("the machine, and figures");
-        let figures = figures.lines().map(|line| serde_json::from_str(line).expect("a figure"));
+        let figures = figures
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a figure"));
         Self {
             machine: serde_json::from_str(machine).expect("the machine"),
             figures: figures.collect(),

@@ -85,11 +85,7 @@ impl Talking {
             .expect("this program");
         let input = child.stdin.take().expect("it is piped");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
-        Self {
-            child,
-            input,
-            output,
-        }
+        Self { child, input, output }
     }
 
     pub(crate) fn tell(&mut self) {
@@ -99,15 +95,17 @@ impl Talking {
     pub(crate) fn hear(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("a line");
-        assert!(line.ends_with('\n'), "the process has ended: {:?}", self.child.wait());
+        assert!(
+            line.ends_with('\n'),
+            "the process has ended: {:?}",
+            self.child.wait()
+        );
         line.trim().to_owned()
     }
 
     /// Lets it end by itself.
     pub(crate) fn end(self) {
-        let Self {
-            mut child, input, ..
-        } = self;
+        let Self { mut child, input, .. } = self;
         drop(input);
         assert!(child.wait().expect("a process that ends").success());
     }

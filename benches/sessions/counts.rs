@@ -48,10 +48,9 @@ impl Calls {
         self.0.iter().filter(move |line| {
             // `PID  NAME(ARGUMENTS...`
             let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
-            names.iter().any(|name| {
-                call.strip_prefix(name)
-                    .is_some_and(|rest| rest.starts_with('('))
-            })
+            names
+                .iter()
+                .any(|name| call.strip_prefix(name).is_some_and(|rest| rest.starts_with('(')))
         })
     }
 
@@ -82,17 +81,18 @@ impl Calls {
             .count()
     }
 
-    /// How many times a program was started of which the file has one of these names.
-    pub(crate) fn started(&self, programs: &[&str]) -> usize {
+    /// The calls that have started a program of which the file has one of these names.
+    pub(crate) fn started(&self, programs: &[&str]) -> Vec<&String> {
         let names = |call: &&String| {
             let path = call.split('"').nth(1).map(Path::new).and_then(Path::file_name);
-            path.and_then(OsStr::to_str).is_some_and(|name| programs.contains(&name))
+            path.and_then(OsStr::to_str)
+                .is_some_and(|name| programs.contains(&name))
         };
         // Who looks for a program along PATH fails where it is not.
         self.of(&["execve"])
             .filter(|call| !call.contains("ENOENT"))
             .filter(names)
-            .count()
+            .collect()
     }
 }
 

@@ -57,7 +57,7 @@ impl Figure {
     }
 
     /// How many times as long ours takes as the other.
-    pub(crate) fn as_long_as(self, name: &str, other: Series) -> Self {
+    pub(crate) fn times_as_long_as(self, name: &str, other: Series) -> Self {
         let value = self.ours.median() / other.median();
         self.beside(name, other).valued(value, Unit::Times)
     }
@@ -134,7 +134,11 @@ impl Figure {
     pub(crate) fn told(&self) -> String {
         let mut line = format!("{:>4}  {}: {}", self.number, self.what, self.ours.told());
         if let Some((name, other)) = &self.other {
-            line += &format!("; {name} {}; {}", other.told(), self.unit.told(self.value));
+            line += &format!("; {name} {}", other.told());
+        }
+        let value = self.unit.told(self.value);
+        if !line.contains(&format!(": {value}")) {
+            line += &format!("; {value}");
         }
         if !matches!(self.target, Target::None) {
             line += &format!("; {}: {}", self.target(), self.verdict());

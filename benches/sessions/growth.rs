@@ -38,18 +38,19 @@ pub(crate) fn of_a_vg(book: &mut Book) {
         load(file);
         timed(|| released(&pool, &one))
     };
-    let [full, empty] = in_turns(
-        7,
-        [&mut || session_in(&files[1]), &mut || session_in(&files[0])],
-    )
-    .map(|times| Series::of_times(Unit::Milliseconds, &times));
+    let [full, empty] = in_turns(7, [&mut || session_in(&files[1]), &mut || session_in(&files[0])])
+        .map(|times| Series::of_times(Unit::Milliseconds, &times));
     load(&files[1]);
-    assert_eq!(lvm::names().len(), 1000, "none but the session's own LV was touched");
+    assert_eq!(
+        lvm::names().len(),
+        1000,
+        "none but the session's own LV was touched"
+    );
     load(&files[0]);
     lvm::expect_empty();
     book.add(
         &Figure::of("7", "one LV, in a VG of 1000 others", full)
-            .as_long_as("in an empty VG", empty)
+            .times_as_long_as("in an empty VG", empty)
             .at_most(3.0),
     );
 }
@@ -72,7 +73,10 @@ pub(crate) fn of_records(book: &mut Book) {
     let updates = per_session(&|sessions| {
         counts::calls(&mut child(&live, &["sessions", sessions, "1"])).renamed_to("lv-state.json") as f64
     });
-    assert!(updates >= 2.0, "a session changes the records at its beginning and its end");
+    assert!(
+        updates >= 2.0,
+        "a session changes the records at its beginning and its end"
+    );
 
     let mut processes = [live.as_str(), empty].map(|state| Talking::start(&mut child(state, &["rounds"])));
     let [many, few] = &mut processes;
@@ -98,7 +102,9 @@ pub(crate) fn of_records(book: &mut Book) {
         let all = per_session(&|sessions| counts::instructions(&child(state, &["sessions", sessions, "1"])));
         Series::new(Unit::Instructions, vec![all / updates])
     };
-    book.add(&Figure::of("+", "state update, of 1000 records", counted(&live)).beside("of none", counted(empty)));
+    book.add(
+        &Figure::of("+", "state update, of 1000 records", counted(&live)).beside("of none", counted(empty)),
+    );
     held.release();
     lvm::expect_no_records();
 }

@@ -36,7 +36,9 @@ pub(crate) fn bare(count: usize, size: Bytes) {
     };
     script(&(0..count).map(create).collect::<Vec<_>>());
     let names = (0..count).map(|number| format!("{vg}/bare{number}"));
-    run(Command::new("lvremove").args(["--force", "--autobackup", "n"]).args(names));
+    run(Command::new("lvremove")
+        .args(["--force", "--autobackup", "n"])
+        .args(names));
 }
 
 pub(crate) fn lvs() -> Command {

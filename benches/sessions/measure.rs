@@ -89,7 +89,14 @@ impl Series {
         if self.values.len() == 1 {
             return median;
         }
-        let end = |value: f64| self.unit.told(value).split(' ').next().unwrap_or_default().to_owned();
+        let end = |value: f64| {
+            self.unit
+                .told(value)
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
         format!("{median} ({} to {})", end(self.sorted()[0]), end(self.most()))
     }
 }

@@ -33,7 +33,9 @@ fn removed_one_by_one() -> f64 {
     let names = orphan();
     let time = timed(|| {
         for name in names {
-            run(Command::new("lvremove").arg("--force").arg(format!("{vg}/{name}")));
+            run(Command::new("lvremove")
+                .arg("--force")
+                .arg(format!("{vg}/{name}")));
         }
     });
     // The books still have them.
@@ -51,5 +53,7 @@ fn orphan() -> Vec<String> {
 }
 
 fn clean_up() {
-    run(Command::new("kdev").args(["pool", "cleanup"]).arg(format!("--pool={}", lvm::pool())));
+    run(Command::new("kdev")
+        .args(["pool", "cleanup"])
+        .arg(format!("--pool={}", lvm::pool())));
 }

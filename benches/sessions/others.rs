@@ -73,11 +73,10 @@ fn runners(book: &mut Book) {
     cargo(&plain);
     let [ours, other] = in_turns(
         7,
-        [
-            &mut || timed(|| cargo(&plain)),
-            &mut || timed(|| cargo(&nextest)),
-        ],
+        [&mut || timed(|| cargo(&plain)), &mut || timed(|| cargo(&nextest))],
     )
     .map(|times| Series::of_times(Unit::Milliseconds, &times));
-    book.add(&Figure::of("+", "cargo test of 64 tests, 16 at a time", ours).as_long_as("nextest", other));
+    book.add(
+        &Figure::of("+", "cargo test of 64 tests, 16 at a time", ours).times_as_long_as("nextest", other),
+    );
 }

@@ -18,7 +18,9 @@ const END: &str = "<!-- `make bench` has written what precedes -->\n";
 pub(crate) fn host() -> Value {
     let cpus = std::thread::available_parallelism().expect("processors");
     let info = fs::read_to_string("/proc/cpuinfo").expect("the processors");
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     json!({
         "cpu": model.map_or("unknown", |(_, model)| model),
         "cpus": cpus,
@@ -31,7 +33,9 @@ pub(crate) fn host() -> Value {
 /// What is known of the machine on which LVM is measured.
 pub(crate) fn bed() -> Value {
     let version = said("lvm", &["version"]);
-    let version = version.lines().find_map(|line| line.trim().strip_prefix("LVM version:"));
+    let version = version
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("LVM version:"));
     json!({ "kernel": kernel(), "lvm": version.expect("LVM's version").trim() })
 }
 
@@ -42,11 +46,7 @@ fn kernel() -> String {
 /// What the working tree is at, if it is one, with a `+` if it is not just that.
 fn commit() -> Option<String> {
     let git = |args: &[&str]| {
-        let output = Command::new("git")
-            .args(args)
-            .current_dir(root())
-            .output()
-            .ok()?;
+        let output = Command::new("git").args(args).current_dir(root()).output().ok()?;
         output
             .status
             .success()
@@ -80,7 +80,11 @@ pub(crate) fn all(how: &str, files: &[&str]) {
             println!("{} {}: {}", figure.number, figure.what, figure.note);
         }
     }
-    let missed: Vec<&Figure> = figures.iter().copied().filter(|figure| figure.is_missed()).collect();
+    let missed: Vec<&Figure> = figures
+        .iter()
+        .copied()
+        .filter(|figure| figure.is_missed())
+        .collect();
     for figure in &missed {
         println!("MISSED {}", figure.told());
     }
@@ -124,7 +128,9 @@ fn write_results(host: &Value, bed: &Value, figures: &[&Figure]) {
 fn write_readme(host: &Value, bed: &Value, figures: &[&Figure]) {
     let path: PathBuf = root().join("README.md");
     let readme = fs::read_to_string(&path).expect("the README");
-    let (before, rest) = readme.split_once(BEGIN).expect("where the README's figures begin");
+    let (before, rest) = readme
+        .split_once(BEGIN)
+        .expect("where the README's figures begin");
     let (_, after) = rest.split_once(END).expect("where they end");
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or("unknown").to_owned();
     let machine = format!(

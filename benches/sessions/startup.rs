@@ -40,9 +40,14 @@ pub(crate) fn all(book: &mut Book) {
         let count = Series::new(Unit::Processes, vec![(children + waits) as f64]);
         let what = format!("child processes, and locks waited for, {what}");
         book.add(&Figure::of("5", &what, count).at_most(0.0));
-        let more = counts::instructions(&starts(dir, "on", &[])) - counts::instructions(&starts(dir, "off", &[]));
+        let more =
+            counts::instructions(&starts(dir, "on", &[])) - counts::instructions(&starts(dir, "off", &[]));
         let more = Series::new(Unit::Instructions, vec![more]);
-        book.add(&Figure::of("+", &format!("the look {}", what_for(dir, live)), more));
+        book.add(&Figure::of(
+            "+",
+            &format!("the look {}", what_for(dir, live)),
+            more,
+        ));
     }
     lists(book, live);
     held.release();
@@ -50,7 +55,11 @@ pub(crate) fn all(book: &mut Book) {
 }
 
 fn what_for(dir: &Path, live: &Path) -> &'static str {
-    if dir == live { "at 200 live sessions" } else { "at nothing on record" }
+    if dir == live {
+        "at 200 live sessions"
+    } else {
+        "at nothing on record"
+    }
 }
 
 /// A program that lists its tests does what one does that is to look for nothing.

@@ -32,9 +32,13 @@ pub(crate) fn eight(book: &mut Book) {
     assert_eq!(sessions.len(), PROCESSES * ROUNDS);
     let sessions = Series::of_times(Unit::Milliseconds, &sessions);
     book.add(
-        &Figure::of("8", "eight processes at once, a session each, ten rounds", together)
-            .faster_than("in a row", in_a_row)
-            .at_least(1.0),
+        &Figure::of(
+            "8",
+            "eight processes at once, a session each, ten rounds",
+            together,
+        )
+        .faster_than("in a row", in_a_row)
+        .at_least(1.0),
     );
     let longest = sessions.most() / sessions.median();
     book.add(

@@ -69,10 +69,9 @@ pub(crate) fn on_lvm(book: &mut Book) {
 
     let [alone, naive_alone] = in_turns(
         11,
-        [
-            &mut || timed(|| released(&pool, &one)),
-            &mut || timed(|| naive("lvm", 1, &vg)),
-        ],
+        [&mut || timed(|| released(&pool, &one)), &mut || {
+            timed(|| naive("lvm", 1, &vg))
+        }],
     )
     .map(|times| Series::of_times(Unit::Milliseconds, &times));
     lvm::expect_empty();
@@ -95,10 +94,9 @@ pub(crate) fn on_loops(book: &mut Book) {
         let spec = spec(count);
         let [ours, other] = in_turns(
             21,
-            [
-                &mut || timed(|| released(&pool, &spec)),
-                &mut || timed(|| naive("loop", count, "")),
-            ],
+            [&mut || timed(|| released(&pool, &spec)), &mut || {
+                timed(|| naive("loop", count, ""))
+            }],
         )
         .map(|times| Series::of_times(Unit::Milliseconds, &times));
         let value = ours.median();
