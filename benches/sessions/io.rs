@@ -13,7 +13,7 @@ use crate::lvm;
 use crate::measure::{Series, Unit};
 use crate::volumes::spec;
 
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 15;
 
 /// Where reads and writes go to: a device or file, and from which byte on.
 struct Place {
