@@ -94,7 +94,7 @@ pub(crate) fn of_records(book: &mut Book) {
             .valued(value, Unit::Milliseconds)
             .at_most(3.0)
             .noted(format!(
-                "a session of one image, which takes {updates} updates, divided by these"
+                "a session of one image, which takes {updates} updates, divided by these; each reads and writes all records"
             )),
     );
 
