@@ -25,17 +25,23 @@ pub(crate) fn script(commands: &[String]) {
     run(Command::new("lvm").arg(file.path()));
 }
 
+/// A name of our form, so that udev leaves the LV alone as it does ours.
+pub(crate) fn name_like_ours(number: usize) -> String {
+    format!("kdev-20261124120000-{number:06x}-volume0")
+}
+
 /// The least that LVM itself takes for so many volumes: none of ours is written down, and none has an owner.
 pub(crate) fn bare(count: usize, size: Bytes) {
     let vg = vg();
     let create = |number| {
         format!(
-            "lvcreate --yes --wipesignatures y --zero y --autobackup n --size {}b --name bare{number} {vg}",
-            size.get()
+            "lvcreate --yes --wipesignatures y --zero y --autobackup n --size {}b --name {} {vg}",
+            size.get(),
+            name_like_ours(number)
         )
     };
     script(&(0..count).map(create).collect::<Vec<_>>());
-    let names = (0..count).map(|number| format!("{vg}/bare{number}"));
+    let names = (0..count).map(|number| format!("{vg}/{}", name_like_ours(number)));
     run(Command::new("lvremove")
         .args(["--force", "--autobackup", "n"])
         .args(names));

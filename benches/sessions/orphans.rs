@@ -41,9 +41,7 @@ fn reaped() -> f64 {
 /// LVs of the same names, as far as udev and LVM care, which are made in less time.
 fn removed_one_by_one() -> f64 {
     let vg = lvm::vg();
-    let names: Vec<String> = (0..ORPHANS)
-        .map(|number| format!("kdev-20261124120000-{number:06x}-volume0"))
-        .collect();
+    let names: Vec<String> = (0..ORPHANS).map(lvm::name_like_ours).collect();
     let create =
         |name| format!("lvcreate --wipesignatures n --zero n --autobackup n --size 64M --name {name} {vg}");
     lvm::script(&names.iter().map(create).collect::<Vec<_>>());

@@ -134,7 +134,7 @@ fn write_readme(host: &Value, bed: &Value, figures: &[&Figure]) {
     let (_, after) = rest.split_once(END).expect("where they end");
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or("unknown").to_owned();
     let machine = format!(
-        "{} UTC, on {} x {}, Linux {}; LVs in the test bed, one processor of User-Mode Linux or of this machine: Linux {}, LVM {}.",
+        "{} UTC, on {} x {}, Linux {}; LVs in the test bed, Linux {}, LVM {}.",
         text(host, "date"),
         host["cpus"],
         text(host, "cpu"),
