@@ -1,7 +1,7 @@
 # What there is to type. Run as root: block devices are root's.
 
 .DEFAULT_GOAL := help
-.PHONY: help tools kernels demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench shell
+.PHONY: help tools kernels demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench bench-check bench-built shell
 
 # All tests are built once, with these features.
 FEATURES := test-bed,rstest
@@ -15,7 +15,8 @@ help:
 	@echo 'make demo    run an annotated suite on loop devices, and show which test got which device'
 	@echo 'make test    lint, and all tests: here, and on real LVM in the test bed'
 	@echo 'make lint    formatting, clippy, documentation, without a warning'
-	@echo 'make bench   what a session costs, beside the naive way'
+	@echo 'make bench   what volumes cost, beside the naive way and the targets; writes benches/results.json and the README'
+	@echo 'make bench-check  the same, fails if a ratio or a count misses its target, and writes nothing'
 	@echo 'make shell   a root shell in the test bed: a kernel with device-mapper, a blank disk, and `kdev`'
 
 # Debian packages and cargo-nextest, where they are missing.
@@ -65,9 +66,17 @@ lint:
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --features cli,rstest
 
-bench: tools
+# With programs that nothing but the figures needs.
+bench-built: tools
+	@tests/bed/install benches/packages
 	cargo build --release --features cli --bin kdev --bench sessions
+	cargo build --tests -p shapes
+
+bench: bench-built
 	benches/run
+
+bench-check: bench-built
+	benches/run --check
 
 shell: tools
 	cargo build --features cli
