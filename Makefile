@@ -55,11 +55,11 @@ bed-itself: tools
 	tests/bed/selftest
 
 bed-crashes:
-	$(IN_BED) -E 'test(/^lvm::(matrix|torture|queue|several|thin)::/)' --success-output=final
+	$(IN_BED) -E 'test(/^lvm::(matrix|torture|queue|several|thin|setup|volumes|busy)::/)' --success-output=final
 
 # Tests on loop devices have run outside, where they are faster; in here is the udev that looks at them.
 bed-rest:
-	$(IN_BED) -E 'kind(test) & test(/^(lvm|embedded)::/) & !test(/(matrix|torture|queue|several|thin)::/)'
+	$(IN_BED) -E 'kind(test) & test(/^(lvm|embedded)::/) & !test(/(matrix|torture|queue|several|thin|setup|volumes|busy)::/)'
 
 lint:
 	cargo fmt --all --check
