@@ -20,7 +20,7 @@ pub(super) fn give(device: &File, kernel_uuid: &str, caller: Caller) -> Result<(
     udev::ensure_owners()?;
     write_down(kernel_uuid, caller)?;
     let failed = |err| Error::io("give the caller the device", kernel_uuid, err);
-    // What udev does when it next looks at the LV. It is done with it for now, since LVM has waited for it.
+    // As udev will do whenever it looks at the LV. LVM has waited for it, so it is not at it at this moment.
     fchown(device, Some(caller.uid), Some(0)).map_err(failed)?;
     device
         .set_permissions(Permissions::from_mode(0o600))
