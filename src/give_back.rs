@@ -62,10 +62,9 @@ pub(crate) fn give_back_all(state: &State, backend: &Backend, shares: &mut [Shar
             Ok(())
         },
         |records, ()| {
-            let needed = records.sessions();
             shares
                 .iter_mut()
-                .filter(|share| !needed.contains(&share.tag.session))
+                .filter(|share| !records.has_session(&share.tag.session))
                 .filter_map(|share| share.lease.take())
                 .try_for_each(Lease::end)
         },

@@ -304,12 +304,9 @@ fn held_by_name<'a>(held: &'a mut [Held], lv_name: &str, done: &'static str) -> 
 fn made_by_others(claim: &Claim, held: &[Held], kept_if_it_dies: Option<&str>) -> Result<Vec<Named>> {
     let records = claim.state.snapshot()?;
     let is_held = |record: &Record| held.iter().any(|held| held.volume.lv_name == record.lv_name);
-    let of_session = records.iter().filter(|record| {
-        record.session().as_ref() == Some(&claim.tag.session)
-            && record.phase == Phase::Active
-            && record.others.contains_key(SNAPSHOT_OF)
-    });
+    let of_session = records.of_session(&claim.tag.session);
     Ok(of_session
+        .filter(|record| record.phase == Phase::Active && record.others.contains_key(SNAPSHOT_OF))
         // But for what was kept one by one.
         .filter(|record| record.kept.is_none() || record.kept.as_deref() == kept_if_it_dies)
         .filter(|record| !is_held(record))

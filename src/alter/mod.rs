@@ -45,9 +45,7 @@ impl Altering<'_> {
     /// Returns the pool that a record says a volume is of; for people to read.
     fn pool_name(&self, volume: &Named) -> Result<String> {
         let records = self.state.snapshot()?;
-        let mut records = records.iter();
-        let record = records.find(|record| record.lv_name == volume.lv_name);
-        Ok(record.map_or_else(
+        Ok(records.named(&volume.lv_name).map_or_else(
             || self.backend.vg_name().to_owned(),
             |record| record.pool_name.clone(),
         ))

@@ -74,7 +74,7 @@ pub(crate) fn snapshot(
     }
     let record = new_record(on, origin, prefix, &spec);
     let is_new = on.state.update(|records| {
-        let is_new = !records.has(&record.lv_name);
+        let is_new = records.named(&record.lv_name).is_none();
         if is_new {
             records.put(record.clone());
         }

@@ -52,7 +52,7 @@ pub(super) fn adopt(state: &State, survey: &mut Survey) -> Result<()> {
                 is_kept: entry.is_marked_kept,
             }
             .record();
-            if !records.has(&record.lv_name) {
+            if records.named(&record.lv_name).is_none() {
                 records.put(record.clone());
             }
             entry.record = Some(record);

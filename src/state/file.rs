@@ -1,12 +1,12 @@
-use std::fs;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::lock::FileLock;
-use crate::state::records::{Layout, Records, VERSION};
+use crate::state::records::{Records, VERSION};
 use crate::state_dir::StateDir;
 use crate::trust;
 
@@ -100,23 +100,31 @@ impl State {
             Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Loaded::Good(Records::default())),
             Err(err) => return Err(trust::error("read", file, err)),
         };
-        Ok(parse(&text))
+        Ok(parse(text))
     }
 
     fn replace(&self, records: &Records) -> Result<()> {
         let file = self.dir.records_file();
         let failed = |err| Error::io("write", &file, err);
-        let text = records.text().map_err(|err| failed(err.into()))?;
-        write_by_rename(self.dir.root(), &file, &text).map_err(failed)
+        replace(self.dir.root(), &file, |new| {
+            let mut new = BufWriter::new(new);
+            records.write(&mut new)?;
+            new.flush()
+        })
+        .map_err(failed)
     }
 }
 
 /// Replaces a file so that a reader finds the old one or the new one, never a part.
-pub(crate) fn write_by_rename(dir: &Path, file: &Path, text: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_by_rename(dir: &Path, file: &Path, text: &[u8]) -> io::Result<()> {
+    replace(dir, file, |new| new.write_all(text))
+}
+
+fn replace(dir: &Path, file: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut new = tempfile::Builder::new()
         .prefix(&new_prefix(file))
         .tempfile_in(dir)?;
-    new.write_all(text)?;
+    write(new.as_file_mut())?;
     fault::step("file written aside")?;
     trust::give(new.as_file(), dir)?;
     new.persist(file)?;
@@ -132,7 +140,7 @@ fn new_prefix(file: &Path) -> String {
 /// Removes what writers left who died before their file was in its place.
 ///
 /// To be called under the lock under which the file is written.
-pub(crate) fn remove_unfinished(dir: &Path, file: &Path) -> std::io::Result<()> {
+pub(crate) fn remove_unfinished(dir: &Path, file: &Path) -> io::Result<()> {
     let prefix = new_prefix(file);
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -149,9 +157,10 @@ enum Loaded {
     Bad(String),
 }
 
-fn parse(text: &[u8]) -> Loaded {
-    let Layout { version, records } = match serde_json::from_slice(text) {
-        Ok(layout) => layout,
+fn parse(text: Vec<u8>) -> Loaded {
+    let (version, records) = match String::from_utf8(text).map(Records::read) {
+        Ok(Ok(read)) => read,
+        Ok(Err(err)) => return Loaded::Bad(err.to_string()),
         Err(err) => return Loaded::Bad(err.to_string()),
     };
     match version {

@@ -1,6 +1,8 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io::{self, Write};
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -17,9 +19,10 @@ pub(super) const VERSION: u64 = 1;
 /// What the file holds. Entries that we cannot read, and keys that we do not know, stay in it.
 ///
 /// An entry is read when somebody looks into it, and written anew only when it was changed: of a thousand, a session
-/// has to do with its own.
+/// has to do with its own. What is not read stays where it is in the file's text.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Records {
+    text: String,
     entries: Vec<Entry>,
     others: Map<String, Value>,
     /// Whether there are other entries than were read.
@@ -28,23 +31,41 @@ pub(crate) struct Records {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    /// As it stands in the file; `None` if it does not yet.
-    text: Option<Box<RawValue>>,
+    /// Where it stands in the file's text; `None` if it does not yet.
+    at: Option<Range<usize>>,
     lv_name: String,
     /// `None` if it is none that we can read.
-    record: OnceCell<Option<Record>>,
-    /// Whether `text` may say something else.
+    record: OnceCell<Option<Box<Record>>>,
+    /// Whether the text may say something else.
     is_touched: bool,
 }
 
 impl Records {
+    /// Reads the file's text, and which version it says that it is of.
+    pub(super) fn read(text: String) -> serde_json::Result<(Option<Value>, Self)> {
+        let Layout {
+            version,
+            allocations,
+            others,
+        } = serde_json::from_str(&text)?;
+        let entries = allocations.iter().map(|entry| Entry::read(&text, entry.get()));
+        let records = Self {
+            entries: entries.collect::<serde_json::Result<_>>()?,
+            others,
+            is_changed: false,
+            text,
+        };
+        Ok((version, records))
+    }
+
     /// Returns the records, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
-        self.entries.iter().filter_map(Entry::record)
+        self.entries.iter().filter_map(|entry| entry.record(&self.text))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Record> {
-        self.entries.iter_mut().filter_map(Entry::record_mut)
+        let Self { text, entries, .. } = self;
+        entries.iter_mut().filter_map(|entry| entry.record_mut(text))
     }
 
     /// Returns the records of these names.
@@ -52,16 +73,29 @@ impl Records {
         &'a mut self,
         lv_names: &'a BTreeSet<String>,
     ) -> impl Iterator<Item = &'a mut Record> {
-        self.entries
+        let Self { text, entries, .. } = self;
+        let named = entries
             .iter_mut()
-            .filter(|entry| lv_names.contains(&entry.lv_name))
-            .filter_map(Entry::record_mut)
+            .filter(|entry| lv_names.contains(&entry.lv_name));
+        named.filter_map(|entry| entry.record_mut(text))
     }
 
-    /// Returns the sessions that any entry is of, also one that we cannot read.
-    pub(crate) fn sessions(&self) -> BTreeSet<SessionId> {
-        let names = self.entries.iter().map(|entry| &entry.lv_name);
-        names.filter_map(|lv_name| SessionId::of_lv(lv_name)).collect()
+    /// Returns the records of one session.
+    pub(crate) fn of_session(&self, session: &SessionId) -> impl Iterator<Item = &Record> {
+        let theirs = self.entries_of(session);
+        theirs.filter_map(|entry| entry.record(&self.text))
+    }
+
+    /// Tells whether any entry is of that session, also one that we cannot read.
+    pub(crate) fn has_session(&self, session: &SessionId) -> bool {
+        self.entries_of(session).next().is_some()
+    }
+
+    fn entries_of(&self, session: &SessionId) -> impl Iterator<Item = &Entry> {
+        let mark = format!("-{session}-");
+        self.entries.iter().filter(move |entry| {
+            entry.lv_name.contains(&mark) && SessionId::of_lv(&entry.lv_name).as_ref() == Some(session)
+        })
     }
 
     pub(crate) fn extend(&mut self, records: impl IntoIterator<Item = Record>) {
@@ -72,128 +106,129 @@ impl Records {
 
     /// Adds a record, or puts it in the place of the one of that name.
     pub(crate) fn put(&mut self, record: Record) {
-        match self
-            .entries
-            .iter_mut()
-            .find_map(|entry| entry.named(&record.lv_name))
-        {
+        let Self { text, entries, .. } = self;
+        let mut named = entries.iter_mut().filter(|entry| entry.lv_name == record.lv_name);
+        match named.find_map(|entry| entry.record_mut(text)) {
             Some(place) => *place = record,
             None => self.extend([record]),
         }
     }
 
-    /// Tells whether there is a record of that name.
-    pub(crate) fn has(&self, lv_name: &str) -> bool {
+    /// Returns the record of that name.
+    pub(crate) fn named(&self, lv_name: &str) -> Option<&Record> {
         let mut named = self.entries.iter().filter(|entry| entry.lv_name == lv_name);
-        named.any(|entry| entry.record().is_some())
+        named.find_map(|entry| entry.record(&self.text))
     }
 
     /// Drops the records of which `drop` is true.
     pub(crate) fn drop_if(&mut self, drop: impl Fn(&Record) -> bool) {
-        self.retain(|entry| !entry.record().is_some_and(&drop));
+        self.retain(|entry, text| !entry.record(text).is_some_and(&drop));
     }
 
     /// Drops the records of these names.
     pub(crate) fn drop_named(&mut self, drop: impl Fn(&str) -> bool) {
-        self.retain(|entry| !drop(&entry.lv_name) || entry.record().is_none());
+        self.retain(|entry, text| !drop(&entry.lv_name) || entry.record(text).is_none());
     }
 
-    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+    fn retain(&mut self, keep: impl Fn(&Entry, &str) -> bool) {
         let before = self.entries.len();
-        self.entries.retain(keep);
+        self.entries.retain(|entry| keep(entry, &self.text));
         self.is_changed |= self.entries.len() != before;
     }
 
     /// Tells whether they say something else than was read.
     pub(super) fn is_changed(&self) -> bool {
-        self.is_changed || self.entries.iter().any(Entry::is_changed)
+        self.is_changed || self.entries.iter().any(|entry| entry.is_changed(&self.text))
     }
 
-    /// Writes the file's text, a line for each entry.
-    pub(super) fn text(&self) -> serde_json::Result<Vec<u8>> {
-        let mut text = format!("{{\n  \"version\": {VERSION},\n  \"allocations\": [").into_bytes();
-        for (at, entry) in self.entries.iter().enumerate() {
-            text.extend_from_slice(if at == 0 { b"\n    " } else { b",\n    " });
-            match (&entry.text, entry.record.get()) {
-                (Some(raw), _) if !entry.is_touched => text.extend_from_slice(raw.get().as_bytes()),
-                (_, Some(Some(record))) => serde_json::to_writer(&mut text, record)?,
-                (Some(raw), _) => text.extend_from_slice(raw.get().as_bytes()),
-                (None, _) => {}
+    /// Writes the file's text, a line for each entry. Lines that stay as they are, one after another, go out as one.
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        write!(out, "{{\n  \"version\": {VERSION},\n  \"allocations\": [")?;
+        // What is still to be written of the text that was read.
+        let mut kept = 0..0;
+        let mut between = "\n    ";
+        for entry in &self.entries {
+            let at = entry.at.clone().filter(|_| !entry.is_touched);
+            match (at, entry.record.get()) {
+                (Some(at), _) if self.text.get(kept.end..at.start) == Some(BETWEEN) => kept.end = at.end,
+                (at, record) => {
+                    out.write_all(self.text[kept].as_bytes())?;
+                    out.write_all(between.as_bytes())?;
+                    if let (None, Some(Some(record))) = (&at, record) {
+                        serde_json::to_writer(&mut *out, record)?;
+                    }
+                    kept = at.unwrap_or_default();
+                    between = BETWEEN;
+                }
             }
         }
-        text.extend_from_slice(b"\n  ]");
+        out.write_all(self.text[kept].as_bytes())?;
+        write!(out, "\n  ]")?;
         for (key, value) in &self.others {
-            text.extend_from_slice(b",\n  ");
-            serde_json::to_writer(&mut text, key)?;
-            text.extend_from_slice(b": ");
-            serde_json::to_writer(&mut text, value)?;
+            write!(out, ",\n  {}: {value}", Value::from(key.as_str()))?;
         }
-        text.extend_from_slice(b"\n}\n");
-        Ok(text)
+        writeln!(out, "\n}}")
     }
 }
 
+/// What stands between two entries.
+const BETWEEN: &str = ",\n    ";
+
 impl Entry {
-    fn record(&self) -> Option<&Record> {
-        let read = || self.text.as_ref().and_then(|text| read(text));
-        self.record.get_or_init(read).as_ref()
+    /// `entry` is a part of `text`.
+    fn read(text: &str, entry: &str) -> serde_json::Result<Self> {
+        let start = entry.as_ptr().addr() - text.as_ptr().addr();
+        Ok(Self {
+            at: Some(start..start + entry.len()),
+            lv_name: lv_name_of(entry)?,
+            record: OnceCell::new(),
+            is_touched: false,
+        })
     }
 
-    fn record_mut(&mut self) -> Option<&mut Record> {
-        self.record()?;
+    /// What of it is written in the file's text.
+    fn as_written(&self, text: &str) -> Option<Box<Record>> {
+        self.at.clone().and_then(|at| read(&text[at])).map(Box::new)
+    }
+
+    fn record(&self, text: &str) -> Option<&Record> {
+        self.record.get_or_init(|| self.as_written(text)).as_deref()
+    }
+
+    fn record_mut(&mut self, text: &str) -> Option<&mut Record> {
+        self.record(text)?;
         self.is_touched = true;
-        self.record.get_mut()?.as_mut()
+        self.record.get_mut()?.as_deref_mut()
     }
 
-    fn named(&mut self, lv_name: &str) -> Option<&mut Record> {
-        match self.lv_name == lv_name {
-            true => self.record_mut(),
-            false => None,
-        }
-    }
-
-    fn is_changed(&self) -> bool {
-        let before = || self.text.as_ref().and_then(|text| read(text));
-        self.is_touched && before().as_ref() != self.record()
+    fn is_changed(&self, text: &str) -> bool {
+        self.is_touched && self.as_written(text).as_deref() != self.record(text)
     }
 }
 
 impl From<Record> for Entry {
     fn from(record: Record) -> Self {
         Self {
-            text: None,
+            at: None,
             lv_name: record.lv_name.clone(),
-            record: OnceCell::from(Some(record)),
+            record: OnceCell::from(Some(Box::new(record))),
             is_touched: true,
         }
     }
 }
 
-impl TryFrom<Box<RawValue>> for Entry {
-    type Error = serde_json::Error;
-
-    fn try_from(text: Box<RawValue>) -> serde_json::Result<Self> {
-        Ok(Self {
-            lv_name: lv_name_of(text.get())?,
-            text: Some(text),
-            record: OnceCell::new(),
-            is_touched: false,
-        })
-    }
-}
-
 /// What we write has its name in front; what others write is read to its end.
-fn lv_name_of(text: &str) -> serde_json::Result<String> {
-    let in_front = || text.strip_prefix("{\"lv_name\":\"")?.split_once('"');
+fn lv_name_of(entry: &str) -> serde_json::Result<String> {
+    let in_front = || entry.strip_prefix("{\"lv_name\":\"")?.split_once('"');
     if let Some((lv_name, _)) = in_front().filter(|(lv_name, _)| !lv_name.contains('\\')) {
         return Ok(lv_name.to_owned());
     }
-    let entry: Value = serde_json::from_str(text)?;
+    let entry: Value = serde_json::from_str(entry)?;
     Ok(entry["lv_name"].as_str().unwrap_or_default().to_owned())
 }
 
-fn read(text: &RawValue) -> Option<Record> {
-    let mut record: Record = serde_json::from_str(text.get()).ok()?;
+fn read(entry: &str) -> Option<Record> {
+    let mut record: Record = serde_json::from_str(entry).ok()?;
     // kerneldev-mcp keeps no key of ours when it writes the file, and no volume of its own is in no VG.
     if record.vg_name.is_empty() && record.kind == Kind::Lvm {
         record.kind = match images::is_image(&record.lv_path) {
@@ -205,12 +240,13 @@ fn read(text: &RawValue) -> Option<Record> {
 }
 
 /// The file, as far as it is read at once.
-pub(super) struct Layout {
-    pub(super) version: Option<Value>,
-    pub(super) records: Records,
+struct Layout<'text> {
+    version: Option<Value>,
+    allocations: Vec<&'text RawValue>,
+    others: Map<String, Value>,
 }
 
-impl<'de> Deserialize<'de> for Layout {
+impl<'de> Deserialize<'de> for Layout<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Keys)
     }
@@ -219,15 +255,15 @@ impl<'de> Deserialize<'de> for Layout {
 struct Keys;
 
 impl<'de> Visitor<'de> for Keys {
-    type Value = Layout;
+    type Value = Layout<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with the key `allocations`")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Layout, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Layout<'de>, A::Error> {
         let mut version = None;
-        let mut allocations: Option<Vec<Box<RawValue>>> = None;
+        let mut allocations = None;
         let mut others = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
@@ -239,16 +275,10 @@ impl<'de> Visitor<'de> for Keys {
                 _ => drop(others.insert(key, map.next_value()?)),
             }
         }
-        let entries = allocations.unwrap_or_default().into_iter().map(Entry::try_from);
         Ok(Layout {
             version,
-            records: Records {
-                entries: entries
-                    .collect::<serde_json::Result<_>>()
-                    .map_err(de::Error::custom)?,
-                others,
-                is_changed: false,
-            },
+            allocations: allocations.unwrap_or_default(),
+            others,
         })
     }
 }
@@ -261,8 +291,7 @@ mod tests {
     use super::*;
 
     fn records(text: &str) -> Records {
-        let Layout { records, .. } = serde_json::from_str(text).unwrap();
-        records
+        Records::read(text.to_owned()).unwrap().1
     }
 
     /// As kerneldev-mcp writes it.
@@ -281,8 +310,14 @@ mod tests {
         )
     }
 
+    fn text(records: &Records) -> Vec<u8> {
+        let mut text = Vec::new();
+        records.write(&mut text).unwrap();
+        text
+    }
+
     fn written(records: &Records) -> Value {
-        serde_json::from_slice(&records.text().unwrap()).unwrap()
+        serde_json::from_slice(&text(records)).unwrap()
     }
 
     fn named(names: &[&str]) -> BTreeSet<String> {
@@ -295,7 +330,7 @@ mod tests {
         let mut records = records(&format!(r#"{{"allocations":[{entry}]}}"#));
         assert_eq!(records.iter().count(), 0, "it is none of ours");
         records.extend([serde_json::from_value(allocation("b")).unwrap()]);
-        let text = String::from_utf8(records.text().unwrap()).unwrap();
+        let text = String::from_utf8(text(&records)).unwrap();
         assert!(text.contains(entry), "{text}");
     }
 
@@ -304,11 +339,33 @@ mod tests {
         let mut before = three();
         // All of it is ours then.
         before.iter_mut().for_each(|record| record.pid += 1);
-        let text = before.text().unwrap();
+        let text = text(&before);
         let after = records(std::str::from_utf8(&text).unwrap());
-        assert_eq!(after.text().unwrap(), text);
+        assert_eq!(self::text(&after), text);
         assert!(before.iter().eq(after.iter()));
         assert!(!after.is_changed());
+    }
+
+    #[rstest]
+    #[case::all(&[], "a b c d e")]
+    #[case::the_first(&["a"], "A b c d e")]
+    #[case::one_between(&["c"], "a b C d e")]
+    #[case::two_in_a_row(&["b", "c"], "a B C d e")]
+    #[case::the_last(&["e"], "a b c d E")]
+    #[case::every_other(&["a", "c", "e"], "A b C d E")]
+    fn what_is_changed_is_written_in_its_place(#[case] changed: &[&str], #[case] expected: &str) {
+        let ours = |name: &&str| serde_json::from_value::<Record>(allocation(name)).unwrap();
+        let mut before = Records::default();
+        before.extend(["a", "x", "b", "c", "d", "e"].iter().map(ours));
+        let mut after = records(std::str::from_utf8(&text(&before)).unwrap());
+        after.drop_named(|name| name == "x");
+        after
+            .named_mut(&named(changed))
+            .for_each(|record| record.lv_name.make_ascii_uppercase());
+        let written = records(std::str::from_utf8(&text(&after)).unwrap());
+        assert!(written.iter().eq(after.iter()));
+        let names: Vec<_> = written.iter().map(|record| record.lv_name.as_str()).collect();
+        assert_eq!(names.join(" "), expected);
     }
 
     type Change = fn(&mut Records);
@@ -329,9 +386,31 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_known_by_the_names_of_its_volumes() {
+        let id = |hex: &str| SessionId::parse(&format!("20251115103045-{hex}")).unwrap();
+        let odd = "kdev-20251115103045-a3f9d2-20251115103045-bbbbbb-test";
+        let unreadable = json!({"lv_name": "kdev-20251115103045-cccccc-test", "pid": "many"});
+        let allocations = [
+            allocation("kdev-20251115103045-a3f9d2-test"),
+            allocation(odd),
+            unreadable,
+        ];
+        let records = records(&json!({"allocations": allocations}).to_string());
+        let of = |hex: &str| {
+            let session = id(hex);
+            let names = records.of_session(&session).map(|record| record.lv_name.as_str());
+            (names.collect::<Vec<_>>(), records.has_session(&session))
+        };
+        assert_eq!(of("a3f9d2"), (vec!["kdev-20251115103045-a3f9d2-test"], true));
+        assert_eq!(of("bbbbbb"), (vec![odd], true));
+        assert_eq!(of("cccccc"), (vec![], true));
+        assert_eq!(of("dddddd"), (vec![], false));
+    }
+
+    #[test]
     fn an_entry_that_cannot_be_read_is_neither_changed_nor_dropped_nor_replaced() {
         let mut records = three();
-        assert!(!records.has("b"));
+        assert!(records.named("b").is_none());
         assert_eq!(records.named_mut(&named(&["a", "b"])).count(), 1);
         records.drop_named(|_| true);
         records.put(serde_json::from_value(allocation("b")).unwrap());
