@@ -24,6 +24,13 @@ struct LvRows {
     lv: Vec<LvRow>,
 }
 
+/// Rows of `lvs` that were asked for the VG too.
+#[derive(Deserialize)]
+struct LvRowsOfVg {
+    #[serde(default)]
+    lv: Vec<VgRow>,
+}
+
 #[derive(Deserialize)]
 struct PvRows {
     #[serde(default)]
@@ -103,6 +110,12 @@ pub(super) fn lvs(command: &str, json: &[u8]) -> Result<Vec<LvRow>> {
     Ok(report.report.into_iter().flat_map(|rows| rows.lv).collect())
 }
 
+/// Reads the VG from a report on its LVs; `None` if it has none.
+pub(super) fn vg_of_lvs(command: &str, json: &[u8]) -> Result<Option<VgRow>> {
+    let report: Report<LvRowsOfVg> = parse(command, json)?;
+    Ok(report.report.into_iter().flat_map(|rows| rows.lv).next())
+}
+
 pub(super) fn pvs(command: &str, json: &[u8]) -> Result<Vec<PvRow>> {
     let report: Report<PvRows> = parse(command, json)?;
     Ok(report.report.into_iter().flat_map(|rows| rows.pv).collect())
@@ -174,6 +187,17 @@ mod tests {
         );
         assert_eq!(vgs[0].vg_tags, ["kdev.pool"]);
         assert_eq!(pvs("pvs", PVS).unwrap()[0].pv_name, "/dev/ubda");
+    }
+
+    #[test]
+    fn a_vg_is_read_from_its_lvs() {
+        let of = r#""vg_name":"vg","vg_tags":"kdev.pool,kdev.thin=4","vg_size":"8","vg_free":"4","vg_extent_size":"2""#;
+        let rows = format!(r#"{{"report":[{{"lv":[{{"lv_name":"a",{of}}},{{"lv_name":"b",{of}}}]}}]}}"#);
+        let vg = vg_of_lvs("lvs", rows.as_bytes()).unwrap().unwrap();
+        assert_eq!((vg.vg_name.as_str(), vg.vg_free), ("vg", 4));
+        assert_eq!(vg.vg_tags, ["kdev.pool", "kdev.thin=4"]);
+        assert_eq!(vg_of_lvs("lvs", LVS_OF_A_MISSING_VG).unwrap(), None);
+        assert!(vg_of_lvs("lvs", LVS).is_err(), "it was not asked for the VG");
     }
 
     #[test]

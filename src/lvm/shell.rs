@@ -50,19 +50,37 @@ impl Shell {
 /// Looks a VG up, and what is in it; `None` if LVM gives no such answer.
 pub(super) fn look(vg_name: &str) -> Option<(VgRow, Vec<LvRow>)> {
     let mut told = Invocation::new("lvm", "lvm2").ok()?.told().ok()?;
-    Some((vg(&mut told, vg_name)?, lvs(&mut told, vg_name)?))
+    // For each question it looks at all disks anew, so it is asked for both at once. An empty VG has no row.
+    let line = lvs_line(&format!("{LV_FIELDS},{VG_FIELDS}"), vg_name);
+    let answer = ask(&mut told, &line)?;
+    let lvs = report::lvs(&line, &answer).ok()?;
+    let vg = match report::vg_of_lvs(&line, &answer).ok()? {
+        Some(row) => row,
+        None => vg(&mut told, vg_name)?,
+    };
+    Some((vg, lvs))
 }
 
 fn vg(told: &mut Told, name: &str) -> Option<VgRow> {
     let line = format!("vgs {} -o {VG_FIELDS} {name}", READABLE.join(" "));
-    let answer = told.ask(&line, is_whole).ok()?;
+    let answer = ask(told, &line)?;
     report::vgs(&line, &answer).ok()?.into_iter().next()
 }
 
 fn lvs(told: &mut Told, vg_name: &str) -> Option<Vec<LvRow>> {
-    let line = format!("lvs {} --all -o {LV_FIELDS} {vg_name}", READABLE.join(" "));
-    let answer = told.ask(&line, is_whole).ok()?;
+    let line = lvs_line(LV_FIELDS, vg_name);
+    let answer = ask(told, &line)?;
     report::lvs(&line, &answer).ok()
+}
+
+fn lvs_line(fields: &str, vg_name: &str) -> String {
+    format!("lvs {} --all -o {fields} {vg_name}", READABLE.join(" "))
+}
+
+/// The end of a line that is too long would be another command, and what is left of it may name another VG.
+fn ask(told: &mut Told, line: &str) -> Option<Vec<u8>> {
+    let is_read = line.len() <= LONGEST_LINE;
+    is_read.then(|| told.ask(line, is_whole).ok()).flatten()
 }
 
 fn is_whole(json: &[u8]) -> bool {

@@ -152,6 +152,7 @@ impl Pools {
         let name_of = |vg_name: &str| {
             entry_of(vg_name).map_or_else(|| format!("(VG {vg_name})"), |entry| entry.pool_name.clone())
         };
+        let mut processes = Processes::default();
         let mut statuses: Vec<PoolStatus> = Vec::new();
         let of_vgs = places.vgs.iter().map(|vg_name| (Kind::Lvm, vg_name.as_str()));
         let of_loops = places.loops.then_some((Kind::Loop, ""));
@@ -159,7 +160,8 @@ impl Pools {
         for (kind, vg_name) in of_vgs.chain(of_loops).chain(of_images) {
             let of_this = |entry: &&Entry| entry.kind == kind && entry.vg_name == vg_name;
             let entries = survey.entries.iter().filter(of_this);
-            let volumes = entries.map(|entry| volume_status(entry, &survey)).collect();
+            let volumes = entries.map(|entry| volume_status(entry, &survey, &mut processes));
+            let volumes = volumes.collect();
             let room = survey.backends.room(vg_name);
             let name = match kind {
                 Kind::Lvm => name_of(vg_name),
@@ -233,14 +235,24 @@ fn somebody_is_at_it(entry: &Entry, survey: &Survey) -> bool {
     }
 }
 
-fn why_it_lives(entry: &Entry) -> Option<String> {
-    let owner = &entry.tag.owner;
-    let by_its_process = liveness(owner, LeaseState::Missing, Here::get().ok()?, Process::find);
+/// What the kernel says of processes, each of which is looked up once.
+#[derive(Default)]
+pub(super) struct Processes(BTreeMap<u32, Process>);
+
+impl Processes {
+    fn find(&mut self, pid: u32) -> Process {
+        *self.0.entry(pid).or_insert_with(|| Process::find(pid))
+    }
+}
+
+fn why_it_lives(entry: &Entry, processes: &mut Processes) -> Option<String> {
+    let (owner, here) = (&entry.tag.owner, Here::get().ok()?);
+    let by_its_process = liveness(owner, LeaseState::Missing, here, |pid| processes.find(pid));
     (by_its_process == Liveness::Dead)
         .then(|| "its process is gone, but something that it started holds its lease".to_owned())
 }
 
-pub(super) fn volume_status(entry: &Entry, survey: &Survey) -> VolumeStatus {
+pub(super) fn volume_status(entry: &Entry, survey: &Survey, processes: &mut Processes) -> VolumeStatus {
     let (record, owner) = (entry.record.as_ref(), &entry.tag.owner);
     let failure = record.and_then(|record| record.failure.as_ref());
     let phase = record.map(|record| record.phase);
@@ -252,7 +264,7 @@ pub(super) fn volume_status(entry: &Entry, survey: &Survey) -> VolumeStatus {
             ("removing", None)
         }
         (_, Presence::Gone, _) => ("gone", None),
-        (Verdict::Alive, ..) => ("alive", why_it_lives(entry)),
+        (Verdict::Alive, ..) => ("alive", why_it_lives(entry, processes)),
         (Verdict::Kept, ..) => ("kept", None),
         (Verdict::Unknown(doubt), ..) => ("unknown", Some(doubt.to_string())),
         (Verdict::Dead, _, Some(failure)) => ("stuck", Some(failure.why.clone())),

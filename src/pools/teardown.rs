@@ -7,7 +7,7 @@ use crate::lvm::{self, Group, Physical};
 use crate::pool::no_pool;
 use crate::pools::finish::{Finished, finish_interrupted};
 use crate::pools::intent;
-use crate::pools::status::{foreign_names, volume_status};
+use crate::pools::status::{Processes, foreign_names, volume_status};
 use crate::pools::{PoolSummary, Pools, Progress, on_file};
 use crate::pools_file::{self, Locked, PoolEntry};
 use crate::reap::{self, Places, Wish, places, survey};
@@ -153,11 +153,12 @@ impl Pools {
             ..places(&self.state, Some(pool))?
         };
         let survey = survey(&self.state, &places, BTreeMap::new())?;
+        let mut processes = Processes::default();
         let ours = survey
             .entries
             .iter()
             .filter(|entry| entry.vg_name == vg_name)
-            .map(|entry| volume_status(entry, &survey))
+            .map(|entry| volume_status(entry, &survey, &mut processes))
             .filter(|volume| !(kept_may_stay && volume.verdict == "kept"))
             .map(|volume| {
                 let remedy = match volume.verdict {

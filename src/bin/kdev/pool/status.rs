@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -150,8 +151,9 @@ fn pool_lines(pool: &PoolStatus) -> Vec<Line> {
     }
     if !pool.volumes.is_empty() {
         let mut table = Table::new(["VOLUME", "SIZE", "AGE", "USER", "PID", "VERDICT", "TEST"]);
+        let mut users = Users::default();
         for volume in &pool.volumes {
-            table.row(volume_row(volume));
+            table.row(volume_row(volume, &mut users));
         }
         let paints = pool
             .volumes
@@ -187,7 +189,7 @@ fn thin_line(thin: &Thin) -> Line {
     Line::painted(&format!("  thin: {thin}"), paint)
 }
 
-fn volume_row(volume: &VolumeStatus) -> [String; 7] {
+fn volume_row(volume: &VolumeStatus, users: &mut Users) -> [String; 7] {
     let dash = || "-".to_owned();
     let verdict = match &volume.why {
         Some(why) => format!("{} ({why})", volume.verdict),
@@ -197,7 +199,7 @@ fn volume_row(volume: &VolumeStatus) -> [String; 7] {
         volume.lv_name.clone(),
         volume.size.as_ref().map_or_else(dash, Bytes::to_string),
         volume.age.map_or_else(dash, age_text),
-        volume.uid.map_or_else(dash, user_name),
+        volume.uid.map_or_else(dash, |uid| users.name(uid)),
         volume.pid.to_string(),
         verdict,
         volume
@@ -207,9 +209,18 @@ fn volume_row(volume: &VolumeStatus) -> [String; 7] {
     ]
 }
 
-fn user_name(uid: u32) -> String {
-    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    user.map_or_else(|| uid.to_string(), |user| user.name)
+/// The names of users, each of which is looked up once.
+#[derive(Default)]
+struct Users(BTreeMap<u32, String>);
+
+impl Users {
+    fn name(&mut self, uid: u32) -> String {
+        let look_up = || {
+            let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+            user.map_or_else(|| uid.to_string(), |user| user.name)
+        };
+        self.0.entry(uid).or_insert_with(look_up).clone()
+    }
 }
 
 fn waiter_row(waiter: &WaiterStatus) -> [String; 4] {
