@@ -163,7 +163,7 @@ fn in_the_way(mounts: &[Mount], number: u64) -> Vec<String> {
     let mounted = mounted
         .into_iter()
         .map(|point| format!("mounted on {}", point.display()));
-    let stacked = stacked_on(number)
+    let stacked = stacked_on(&BTreeSet::from([number]))
         .into_iter()
         .filter(|stacked| stacked.kind != Layer::Lvm)
         .map(|stacked| format!("used by {}", stacked.path.display()));

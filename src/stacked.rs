@@ -30,16 +30,24 @@ pub(crate) enum Layer {
     Other,
 }
 
-/// Lists what stands directly on a device.
-pub(crate) fn stacked_on(device: u64) -> Vec<Stacked> {
-    let holders = names_in(&sysfs(device).join("holders")).map(|name| held(&name));
-    let loops = loops::over(device).map(|path| Stacked {
+/// Lists what stands directly on devices.
+pub(crate) fn stacked_on(devices: &BTreeSet<u64>) -> Vec<Stacked> {
+    let holders = devices
+        .iter()
+        .flat_map(|&device| names_in(&sysfs(device).join("holders")));
+    // One that stands on several of them is one.
+    let holders: BTreeSet<String> = holders.collect();
+    let loops = loops::over(devices).map(|(path, device)| Stacked {
         kind: Layer::Loop,
         device: block_device(&path).unwrap_or_default(),
         path,
         below: BTreeSet::from([device]),
     });
-    holders.flatten().chain(loops).collect()
+    holders
+        .iter()
+        .filter_map(|name| held(name))
+        .chain(loops)
+        .collect()
 }
 
 /// Returns the path under which the kernel swaps to a device; `None` if it does not.

@@ -67,7 +67,7 @@ fn pin(upper: &Stacked) -> Option<Pin> {
         Layer::Loop => loops::pin_over(&upper.path, below).map(Pin::Loop),
         Layer::Mapper(_) => {
             let file = File::open(&upper.path).ok()?;
-            let is_still_there = stacked_on(below).contains(upper);
+            let is_still_there = stacked_on(&BTreeSet::from([below])).contains(upper);
             is_still_there.then_some(Pin::Mapper(file))
         }
         Layer::Lvm | Layer::Other => None,
@@ -75,13 +75,12 @@ fn pin(upper: &Stacked) -> Option<Pin> {
 }
 
 /// Finds what stands on the devices and on nothing else, the lower before the upper.
-fn tower(volumes: &BTreeSet<u64>, stacked_on: impl Fn(u64) -> Vec<Stacked>) -> Vec<Stacked> {
+fn tower(volumes: &BTreeSet<u64>, stacked_on: impl Fn(&BTreeSet<u64>) -> Vec<Stacked>) -> Vec<Stacked> {
     let mut known = volumes.clone();
     let mut tower: Vec<Stacked> = Vec::new();
     for _ in 0..DEPTH {
-        let above: Vec<Stacked> = known.iter().flat_map(|&device| stacked_on(device)).collect();
         let before = known.len();
-        for stacked in above {
+        for stacked in stacked_on(&known) {
             let ours_to_undo = matches!(stacked.kind, Layer::Loop | Layer::Mapper(_));
             if ours_to_undo && stacked.below.is_subset(&known) && known.insert(stacked.device) {
                 tower.push(stacked);
@@ -162,9 +161,9 @@ mod tests {
     }
 
     fn found(all: &[Stacked]) -> Vec<u64> {
-        let on = |device: u64| {
+        let on = |devices: &BTreeSet<u64>| {
             all.iter()
-                .filter(|stacked| stacked.below.contains(&device))
+                .filter(|stacked| !stacked.below.is_disjoint(devices))
                 .cloned()
                 .collect()
         };

@@ -31,7 +31,7 @@ pub(super) fn see_users(seen: &mut Seen, all: &[(PathBuf, u64)]) {
         seen.mounts
             .extend(points.into_iter().map(|point| (path.clone(), point)));
         seen.swaps.extend(swap_on(*number).map(|_| path.clone()));
-        let on_it = stacked_on(*number).into_iter();
+        let on_it = stacked_on(&BTreeSet::from([*number])).into_iter();
         seen.stacked
             .extend(on_it.map(|stacked| (path.clone(), stacked.path)));
     }

@@ -1,5 +1,6 @@
 //! The loop devices that are attached, ours or not, as the kernel shows them.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -38,11 +39,12 @@ pub(crate) fn attached() -> Vec<Attached> {
         .collect()
 }
 
-/// Lists the loop devices over this device, or over files in the file system on it.
-pub(crate) fn over(device: u64) -> impl Iterator<Item = PathBuf> {
-    all()
-        .filter(move |(_, info)| info.is_over(device))
-        .map(|(path, _)| path)
+/// Lists the loop devices over these devices, or over files in the file systems on them, each with what it is over.
+pub(crate) fn over(devices: &BTreeSet<u64>) -> impl Iterator<Item = (PathBuf, u64)> {
+    all().flat_map(|(path, info)| {
+        let below = devices.iter().filter(move |&&device| info.is_over(device));
+        below.map(move |&device| (path.clone(), device))
+    })
 }
 
 /// A loop device over a file.
@@ -127,6 +129,7 @@ fn all() -> impl Iterator<Item = (PathBuf, LoopInfo)> {
 fn with_files() -> impl Iterator<Item = (PathBuf, PathBuf)> {
     let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     entries
+        .filter(|entry| entry.file_name().as_bytes().starts_with(b"loop"))
         .filter(|entry| entry.path().join("loop/backing_file").exists())
         .map(|entry| (Path::new("/dev").join(entry.file_name()), entry.path()))
 }

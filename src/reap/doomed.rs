@@ -14,7 +14,7 @@ use crate::state::{Kind, Record, State};
 
 /// How many volumes are removed by one command. LVM takes longer to start than to remove one; but if one of
 /// them is busy it removes none, and they are tried one by one.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 
 /// The volumes that a sweep removes.
 #[derive(Default)]
@@ -195,9 +195,9 @@ mod tests {
     #[rstest]
     #[case::none(vec![], vec![])]
     #[case::few_are_removed_together(vec![1, 7, 2], vec![vec![1, 7, 2]])]
-    #[case::as_many_as_may(vec![16, 16, 1], vec![vec![16, 16], vec![1]])]
-    #[case::a_session_is_not_torn(vec![20, 20, 12], vec![vec![20], vec![20, 12]])]
-    #[case::nor_one_that_is_larger(vec![1, 40, 1], vec![vec![1], vec![40], vec![1]])]
+    #[case::as_many_as_may(vec![32, 32, 1], vec![vec![32, 32], vec![1]])]
+    #[case::a_session_is_not_torn(vec![40, 40, 24], vec![vec![40], vec![40, 24]])]
+    #[case::nor_one_that_is_larger(vec![1, 80, 1], vec![vec![1], vec![80], vec![1]])]
     fn volumes_are_removed_in_batches_of_whole_sessions(
         #[case] counts: Vec<usize>,
         #[case] expected: Vec<Vec<usize>>,
