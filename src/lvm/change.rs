@@ -14,6 +14,7 @@ use crate::lvm::thin::THIN_POOL;
 use crate::lvm::{KEPT_TAG, POOL_TAG, changing, writing};
 use crate::owner::OwnerTag;
 use crate::root::Verb;
+use crate::udev;
 
 /// An LV that is to be made.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl Group {
             };
             return sudo.holding(lease.shared()?).run(&verb).map(drop);
         }
+        let _foretold = udev::foretell(&self.name, new.iter().map(|new| new.name));
         let commands: Vec<Vec<String>> = new.iter().map(|new| self.create_command(new)).collect();
         let lines: Vec<String> = commands.iter().map(|words| words.join(" ")).collect();
         let Some(scripts) = shell::scripts(&lines) else {

@@ -134,7 +134,7 @@ fn read(file: &Path) -> Option<String> {
 }
 
 /// device-mapper's names join VG and LV with one hyphen, and double those within.
-fn mapped_name(vg_name: &str, lv_name: &str) -> String {
+pub(crate) fn mapped_name(vg_name: &str, lv_name: &str) -> String {
     format!("{}-{}", vg_name.replace('-', "--"), lv_name.replace('-', "--"))
 }
 

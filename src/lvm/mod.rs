@@ -12,7 +12,7 @@ mod thin;
 pub(crate) use by_sudo::{MountBySudo, is_the_way};
 pub(crate) use change::NewLv;
 pub(crate) use group::{Group, Listing, Lv, Reported, Room};
-pub(crate) use mapped::{Mapped, MappedName, unmap};
+pub(crate) use mapped::{Mapped, MappedName, mapped_name, unmap};
 pub(crate) use physical::{
     Physical, Promise, announce, complete_group, make_group, physical_at, physical_by_uuid, physicals_of,
     unmake_group, unmake_if_begun,

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use crate::lvm::disk::{Pool, run};
 use crate::scene::Say;
 
 const RULE: &str = "/run/udev/rules.d/09-kdev-volumes.rules";
+
+const NAMES: &str = "/run/kdev-volumes/names";
 
 fn known_of(device: &str) -> String {
     run("udevadm", &["settle"]);
@@ -53,6 +56,53 @@ fn udev_looks_into_no_volume_and_into_other_lvs_as_ever() {
     let known = known_of(&other);
     assert!(known.contains("ID_FS_TYPE=ext4"), "{known}");
     run("lvremove", &["--yes", &other[5..]]);
+    pool.assert_no_trace();
+}
+
+/// LVM's own rules would start a program for the links that ours make.
+#[test]
+fn udev_is_told_the_names_of_volumes_and_asks_nobody_for_them() {
+    let pool = Pool::new(128);
+    let child = pool.start("waits");
+    let [volume] = pool.lvs().try_into().unwrap();
+    let device = format!("/dev/{}/{volume}", pool.vg);
+    let known = known_of(&device);
+    for told in [
+        format!("DM_VG_NAME={}", pool.vg),
+        format!("DM_LV_NAME={volume}"),
+        "DM_UUID=LVM-".to_owned(),
+    ] {
+        assert!(known.contains(&told), "{told}: {known}");
+    }
+    assert!(
+        !known.contains("DM_UDEV_RULES_VSN"),
+        "LVM's rules did nothing: {known}"
+    );
+    assert_eq!(fs::read_dir(NAMES).unwrap().count(), 0, "nobody needs them now");
+
+    // Whom nobody has told looks for himself.
+    run("udevadm", &["trigger", "--settle", "--action=change", &device]);
+    let again = known_of(&device);
+    assert!(again.contains("DM_UDEV_RULES_VSN"), "{again}");
+    assert!(again.contains(&format!("DM_LV_NAME={volume}")), "{again}");
+    assert!(again.contains(&device[5..]), "it has its links: {again}");
+    child.kill();
+    pool.kdev(&["pool", "cleanup"]).good();
+    assert!(!Path::new(&device).exists(), "its links go with it");
+    pool.assert_no_trace();
+}
+
+#[test]
+fn what_is_left_of_names_goes_in_the_end() {
+    let pool = Pool::new(128);
+    pool.child("passes").good();
+    let [old, new] = ["old", "new"].map(|name| Path::new(NAMES).join(name));
+    fs::write(&new, "").unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(2 * 3600);
+    fs::File::create(&old).unwrap().set_modified(long_ago).unwrap();
+    pool.child("passes").good();
+    assert!(!old.exists() && new.exists());
+    fs::remove_file(new).unwrap();
     pool.assert_no_trace();
 }
 
