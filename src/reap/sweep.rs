@@ -66,7 +66,7 @@ pub(super) fn sweep(state: &State, mut survey: Survey, errand: Errand<'_>) -> Re
     }
     reaped.forgotten = forgotten.iter().map(|entry| entry.lv_name.clone()).collect();
     for entry in &forgotten {
-        mount_point::remove_all_of(&entry.lv_name);
+        mount_point::remove_all_of(&entry.lv_name, &entry.tag.owner);
         if entry.kind == Kind::Image {
             // Who removed it may have died over its mark. One that cannot be removed harms nobody.
             let _ = images::remove_marker(&entry.path, &entry.lv_name);
