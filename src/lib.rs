@@ -69,6 +69,7 @@ pub mod timer;
 mod trust;
 mod udev;
 mod undo;
+mod unmount;
 mod volume;
 mod watchdog;
 

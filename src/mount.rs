@@ -15,7 +15,8 @@ use crate::holders::users_of_mount;
 use crate::holding::Holding;
 use crate::lvm::MountBySudo;
 use crate::mount_point;
-use crate::mounts::{block_device, mounts_at, source_of, unmount};
+use crate::mounts::{block_device, mounts_at, source_of};
+use crate::unmount::unmount;
 
 /// How long is waited before each attempt to unmount, in milliseconds: five seconds in all, as LVM waits
 /// for a busy device. The second looks whether the first has done it.
