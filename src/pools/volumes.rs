@@ -108,13 +108,16 @@ impl Pools {
     /// # Errors
     ///
     /// [`Error::NoVolume`], [`Error::NotOurs`]; [`Error::NotAltered`] for one whose owner is not proved dead, with
-    /// who that is. What could not be removed is in [`Cleaned::stuck`].
+    /// who that is, and to an ordinary user for another's LV. What could not be removed is in [`Cleaned::stuck`].
     pub fn remove_volumes(&self, volumes: &[impl AsRef<str>]) -> Result<Cleaned> {
         let mut survey = self.survey_all()?;
         let mut names = Vec::new();
         for volume in volumes {
             let entry = find(&mut survey, volume.as_ref())?;
             match entry.verdict {
+                Verdict::Kept | Verdict::Dead if entry.is_anothers() => {
+                    return Err(not_altered(&entry.lv_name, "removed", entry.whose_it_is()));
+                }
                 Verdict::Kept | Verdict::Dead => names.push(entry.lv_name.clone()),
                 Verdict::Alive | Verdict::Unknown(_) => {
                     return Err(not_altered(&entry.lv_name, "removed", whose(entry)));

@@ -148,6 +148,22 @@ fn a_dead_users_mounts_and_volumes_are_that_users_to_clean_up() {
     joe.wait_for_watchdogs();
 }
 
+#[test]
+fn a_kept_volume_of_another_user_is_that_users_to_remove() {
+    let shared = Shared::new(64);
+    let (joe, ann) = (&shared.joe, &shared.ann);
+    ann.child_as(ANN, "passes").env("KDEV_KEEP", "always").good();
+    let name = shared.lv_of(ann);
+    let said = joe.kdev_as(JOE, &["volume", "rm", &name]).say();
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{}", said.err);
+    let whose = format!("`{name}` was not removed: it is user {ANN}'s (have that user, or root, remove it)");
+    assert!(said.err.contains(&whose), "{}", said.err);
+    assert_eq!(shared.pool.lvs(), std::slice::from_ref(&name));
+    let said = ann.kdev_as(ANN, &["volume", "rm", &name]).good();
+    assert_eq!(said, format!("removed {name}\n"));
+    ann.wait_for_watchdogs();
+}
+
 /// sudo and kdev-root are not killed with the test, and hold its lease until they are done.
 #[test]
 fn who_dies_while_sudo_is_at_work_loses_nothing() {
