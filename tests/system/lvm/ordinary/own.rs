@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::lvm::disk::run;
 use crate::lvm::ordinary::{ANN, JOE, ROOT_PROGRAM, Shared, owner_and_mode};
@@ -162,6 +163,27 @@ fn a_kept_volume_of_another_user_is_that_users_to_remove() {
     let said = ann.kdev_as(ANN, &["volume", "rm", &name]).good();
     assert_eq!(said, format!("removed {name}\n"));
     ann.wait_for_watchdogs();
+}
+
+/// As when root has worked in a user's state directory.
+#[test]
+fn what_another_user_left_is_not_waited_for() {
+    let shared = Shared::new(64);
+    let (joe, vg) = (&shared.joe, &shared.pool.vg);
+    let mut roots = joe.child("waits");
+    roots.env("SUDO_UID", JOE.to_string()).env("KDEV_WATCHDOG", "off");
+    joe.start_command(&mut roots).kill();
+    run("lvcreate", &["--yes", "--extents=100%FREE", "--name=foreign", vg]);
+    let began = Instant::now();
+    let said = joe.child_as(JOE, "passes").say();
+    assert_eq!(said.code, Some(101), "{}", said.err);
+    assert!(said.err.contains("is needed"), "{}", said.err);
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    run("lvremove", &["--yes", &format!("{vg}/foreign")]);
+    joe.kdev(&["pool", "cleanup"])
+        .env("SUDO_UID", JOE.to_string())
+        .good();
+    joe.wait_for_watchdogs();
 }
 
 /// sudo and kdev-root are not killed with the test, and hold its lease until they are done.
