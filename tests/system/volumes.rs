@@ -99,6 +99,16 @@ fn an_image_is_resized_copied_and_removed_also_when_it_is_kept() {
 }
 
 #[test]
+fn a_volume_of_which_no_record_tells_is_not_taken_for_a_snapshot_that_failed() {
+    for scene in [Scene::embedded(), Scene::images()] {
+        scene
+            .child("takes_a_snapshot_by_a_taken_name_without_records")
+            .good();
+        scene.assert_no_trace();
+    }
+}
+
+#[test]
 fn a_live_volume_and_what_is_not_ours_are_refused() {
     let scene = Scene::images();
     let child = scene.start("waits");

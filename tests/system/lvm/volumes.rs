@@ -105,6 +105,15 @@ fn thin_volumes_are_resized_and_have_snapshots() {
     pool.teardown().good();
 }
 
+#[test]
+fn a_volume_of_which_no_record_tells_is_not_taken_for_a_snapshot_that_failed() {
+    for pool in [Pool::new(96), Pool::thin(96, 4)] {
+        pool.child("takes_a_snapshot_by_a_taken_name_without_records")
+            .good();
+        pool.assert_no_trace();
+    }
+}
+
 /// LVM has made it larger, and what was added may show another's data.
 #[test]
 fn a_volume_whose_added_part_cannot_be_made_clean_is_of_its_old_size() {
