@@ -73,10 +73,9 @@ impl Mount {
         }
         // Should we die meanwhile, nobody looks for mounts before it is done, nor has another session's device
         // taken the place of a loop device.
-        program = program.keeping(holding.shared_device(&volume.lv_name)?);
-        if let Some(lease) = holding.shared_lease()? {
-            program = program.holding(lease);
-        }
+        program = program
+            .keeping(holding.shared_device(&volume.lv_name)?)
+            .holding(holding.shared_lease()?);
         let point = mount_point::make(&volume.lv_name)?;
         if let Err(err) = program.arg(&volume.path).arg(&point).run() {
             // What mount said is what is reported. A directory that is empty harms nobody.
