@@ -41,7 +41,7 @@ impl Entry {
         format!("it is user {user}'s (have that user, or root, remove it)")
     }
 
-    pub(super) fn named(&self) -> Named {
+    pub(crate) fn named(&self) -> Named {
         Named {
             lv_name: self.lv_name.clone(),
             path: self.path.clone(),
