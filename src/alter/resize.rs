@@ -5,12 +5,14 @@ use kdev_volumes_spec::Bytes;
 use crate::alter::{Altering, refused};
 use crate::backend::{Backend, Named};
 use crate::error::{Error, Result};
+use crate::events;
 use crate::fault;
 use crate::holders::standing_on;
 use crate::images;
 use crate::loops::LoopDevice;
 use crate::lvm::{Group, Room};
 use crate::source::{FILE_UNIT, no_space};
+use crate::state::Record;
 use crate::trust;
 
 const DONE: &str = "resized";
@@ -57,8 +59,9 @@ pub(crate) fn resize(
             return Err(refused(&volume.lv_name, DONE, why));
         }
     }
+    let mut record = None;
     if to > from {
-        write_down(on, volume, to)?;
+        record = write_down(on, volume, to)?;
     }
     let done = match &room {
         Some((group, _)) => resize_lv(on, group, volume, from, to),
@@ -66,26 +69,31 @@ pub(crate) fn resize(
     };
     match done {
         Ok(()) if to > from => {}
-        Ok(()) => write_down(on, volume, to)?,
+        Ok(()) => record = write_down(on, volume, to)?,
         Err(err) => {
             let mapped = room.and_then(|(group, _)| group.mapped(&volume.lv_name));
             write_down(on, volume, mapped.map_or(from, |mapped| mapped.size))?;
             return Err(err);
         }
     }
+    if let Some(record) = record.filter(|_| to != from) {
+        events::resized(on.state.dir(), &record, from);
+    }
     Ok(to)
 }
 
-fn write_down(on: &Altering<'_>, volume: &Named, size: Bytes) -> Result<()> {
-    on.state.update(|records| {
+/// Returns the record, if there is one.
+fn write_down(on: &Altering<'_>, volume: &Named, size: Bytes) -> Result<Option<Record>> {
+    let record = on.state.update(|records| {
         let mut records = records.iter_mut();
-        if let Some(record) = records.find(|record| record.lv_name == volume.lv_name) {
+        let record = records.find(|record| record.lv_name == volume.lv_name);
+        Ok(record.map(|record| {
             record.size_bytes = Some(size.get());
-        }
-        Ok(())
+            record.clone()
+        }))
     })?;
     fault::point("size written down");
-    Ok(())
+    Ok(record)
 }
 
 /// Makes sure that an LV can be given that size, and returns the one that it has.

@@ -6,6 +6,7 @@ use crate::alter::{Altering, refused};
 use crate::backend::{Backend, Made, Named};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::events;
 use crate::give_back::{all_gone, give_back};
 use crate::holders::standing_on;
 use crate::images;
@@ -82,6 +83,7 @@ pub(crate) fn snapshot(
             records.put(record.clone());
             Ok(())
         })?;
+        events::snapshot(on.state.dir(), &record, &origin.lv_name);
         Ok(Snapshot {
             made,
             record,
