@@ -120,17 +120,15 @@ impl Clean {
         lock: impl Fn() -> Result<Option<File>>,
     ) -> Result<()> {
         let blkdiscard = |how: &[&str]| {
-            let command = Invocation::new("blkdiscard", "util-linux")?
+            Invocation::new("blkdiscard", "util-linux")?
                 .args(how)
                 .args(["--offset", &from.get().to_string()])
                 .args(["--length", &(to.get() - from.get()).to_string()])
                 .arg(device)
+                .holding(lock()?)
                 .changing()
-                .however_long();
-            match lock()? {
-                Some(lock) => command.holding(lock).run(),
-                None => command.run(),
-            }
+                .however_long()
+                .run()
         };
         match self {
             Self::Zero => drop(blkdiscard(&["--zeroout", "--step", "1GiB"])?),

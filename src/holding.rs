@@ -135,12 +135,7 @@ impl Holding {
             record,
             goes_with_its_origin,
         } = alter::snapshot(&claim.altering(), &origin.record, origin.device.as_ref(), name)?;
-        let volume = Named {
-            lv_name: made.lv_name,
-            path: made.path,
-            size: made.size,
-            uuid: made.uuid,
-        };
+        let volume = Named::from(&made);
         held.push(Held {
             volume: volume.clone(),
             record,

@@ -19,6 +19,7 @@ pub mod fixtures;
 mod garbage;
 mod give_back;
 mod harness;
+mod held_dir;
 mod here;
 mod holders;
 mod holding;
@@ -68,6 +69,7 @@ pub mod timer;
 mod trust;
 mod udev;
 mod undo;
+mod unmount;
 mod volume;
 mod watchdog;
 

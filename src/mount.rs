@@ -15,7 +15,8 @@ use crate::holders::users_of_mount;
 use crate::holding::Holding;
 use crate::lvm::MountBySudo;
 use crate::mount_point;
-use crate::mounts::{block_device, mounts_at, source_of, unmount};
+use crate::mounts::{block_device, mounts_at, source_of};
+use crate::unmount::unmount;
 
 /// How long is waited before each attempt to unmount, in milliseconds: five seconds in all, as LVM waits
 /// for a busy device. The second looks whether the first has done it.
@@ -72,10 +73,9 @@ impl Mount {
         }
         // Should we die meanwhile, nobody looks for mounts before it is done, nor has another session's device
         // taken the place of a loop device.
-        program = program.keeping(holding.shared_device(&volume.lv_name)?);
-        if let Some(lease) = holding.shared_lease()? {
-            program = program.holding(lease);
-        }
+        program = program
+            .keeping(holding.shared_device(&volume.lv_name)?)
+            .holding(holding.shared_lease()?);
         let point = mount_point::make(&volume.lv_name)?;
         if let Err(err) = program.arg(&volume.path).arg(&point).run() {
             // What mount said is what is reported. A directory that is empty harms nobody.

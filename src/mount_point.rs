@@ -3,12 +3,19 @@
 
 use std::env;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::fstatat;
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::held_dir;
 use crate::mounts::is_mount_point;
+use crate::owner::Owner;
 use crate::session_id::SessionId;
 
 /// How many mounts of one volume may have a directory at once.
@@ -17,25 +24,25 @@ const MOST: usize = 16;
 /// Makes a directory that is named after the volume; one of that name that is there already is not used.
 pub(crate) fn make(lv_name: &str) -> Result<PathBuf> {
     let failed = |point: PathBuf, err| Error::io("make the mount point", point, err);
-    for point in candidates(lv_name) {
+    let within = dir().map_err(|err| failed(named_dir(), err))?;
+    for point in candidates(&within, lv_name) {
         match fs::create_dir(&point) {
             Ok(()) => {
                 fault::point("mount point made");
-                // As the kernel will show it.
-                return fs::canonicalize(&point).map_err(|err| failed(point, err));
+                return Ok(point);
             }
             Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
             Err(err) => return Err(failed(point, err)),
         }
     }
-    let taken = std::io::Error::other("it and others with a number are there already");
-    Err(failed(dir().join(lv_name), taken))
+    let taken = io::Error::other("it and others with a number are there already");
+    Err(failed(within.join(lv_name), taken))
 }
 
 /// Removes a directory, on which nothing may be mounted any more.
 pub(crate) fn remove(point: &Path) -> Result<()> {
-    match fs::remove_dir(point) {
-        Err(err) if err.kind() != ErrorKind::NotFound => Err(Error::io("remove the mount point", point, err)),
+    match rmdir(point, |_| true) {
+        Err(err) if err != Errno::ENOENT => Err(Error::io("remove the mount point", point, err.into())),
         _ => {
             fault::point("mount point removed");
             Ok(())
@@ -43,46 +50,67 @@ pub(crate) fn remove(point: &Path) -> Result<()> {
     }
 }
 
+/// Goes by no link, neither on the way nor at its end. `may_go` is told the owner.
+fn rmdir(point: &Path, may_go: impl Fn(u32) -> bool) -> nix::Result<()> {
+    let (Some(within), Some(name)) = (point.parent(), point.file_name()) else {
+        return Err(Errno::EINVAL);
+    };
+    let within = held_dir::open(within)?;
+    match may_go(fstatat(&within, name, AtFlags::AT_SYMLINK_NOFOLLOW)?.st_uid) {
+        true => unlinkat(&within, name, UnlinkatFlags::RemoveDir),
+        false => Err(Errno::EPERM),
+    }
+}
+
 /// Removes a directory where something was mounted, if it was made for that and is not used any more.
 pub(crate) fn remove_if_ours(point: &Path) {
     let name = point.file_name().and_then(|name| name.to_str());
     if name.is_some_and(|name| SessionId::of_lv(name).is_some()) {
-        remove_unused(point);
+        remove_unused(point, |_| true);
     }
 }
 
 /// Removes a dead owner's directories of a volume, also those on which it had nothing mounted yet.
-pub(crate) fn remove_all_of(lv_name: &str) {
+pub(crate) fn remove_all_of(lv_name: &str, owner: &Owner) {
     // Who writes records is trusted, but a name that leads elsewhere is none of ours.
     if Path::new(lv_name).file_name() != Some(lv_name.as_ref()) {
         return;
     }
-    for point in candidates(lv_name) {
+    // Where it is missing, so are they.
+    let Ok(within) = dir() else { return };
+    let me = geteuid().as_raw();
+    // Anybody can put something of that name into a directory for everybody's temporary files.
+    let is_theirs = |user: u32| user == me || Some(user) == owner.uid;
+    for point in candidates(&within, lv_name) {
         // Most are not there.
-        if let Ok(point) = fs::canonicalize(point) {
-            remove_unused(&point);
+        if fs::symlink_metadata(&point).is_ok_and(|meta| meta.is_dir()) {
+            remove_unused(&point, is_theirs);
         }
     }
 }
 
 /// The kernel removes a directory also where another namespace has a mount on it, and takes that away
 /// unseen, whoever uses it: so nobody may.
-fn remove_unused(point: &Path) {
-    if !is_mount_point(point) {
+fn remove_unused(point: &Path, may_go: impl Fn(u32) -> bool) {
+    if !is_mount_point(point) && rmdir(point, may_go).is_ok() {
         // What is not empty is somebody's, and an empty directory that is left harms nobody.
-        let _ = remove(point);
+        fault::point("mount point removed");
     }
 }
 
-fn candidates(lv_name: &str) -> impl Iterator<Item = PathBuf> {
-    let dir = dir();
+fn candidates(within: &Path, lv_name: &str) -> impl Iterator<Item = PathBuf> {
     (1..=MOST).map(move |number| match number {
-        1 => dir.join(lv_name),
-        _ => dir.join(format!("{lv_name}.{number}")),
+        1 => within.join(lv_name),
+        _ => within.join(format!("{lv_name}.{number}")),
     })
 }
 
-fn dir() -> PathBuf {
+/// As the kernel will show it. What is in it is never gone by a link.
+fn dir() -> io::Result<PathBuf> {
+    fs::canonicalize(named_dir())
+}
+
+fn named_dir() -> PathBuf {
     let dir = env::var_os("TMPDIR").filter(|dir| !dir.is_empty());
     dir.map_or_else(|| "/tmp".into(), PathBuf::from)
 }
@@ -100,7 +128,7 @@ mod tests {
         assert!(first.ends_with(NAME) && second.ends_with(format!("{NAME}.2")));
         fs::write(first.join("data"), "").unwrap();
         assert!(remove(&first).is_err());
-        remove_all_of(NAME);
+        remove_all_of(NAME, &Owner::myself().unwrap());
         assert!(first.join("data").exists() && !second.exists());
         fs::remove_file(first.join("data")).unwrap();
         remove(&first).unwrap();

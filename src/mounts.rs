@@ -3,31 +3,26 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::thread;
 
-use nix::mount::{MntFlags, umount2};
-use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{major, makedev, minor};
-use nix::unistd::{chroot, fchdir};
 
 /// A mount, as a process that sees it has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mount {
     /// Its number; later mounts have larger ones, also those that lie within it.
-    id: u64,
+    pub(crate) id: u64,
     pub(crate) point: PathBuf,
     /// The device number, `major:minor`. Some file systems, such as btrfs, have one of their own.
     number: String,
     /// What was mounted: for those, the device, or several with colons between.
     source: PathBuf,
     /// A process in whose mount namespace, and below whose root, this is the path.
-    seen_by: u32,
+    pub(crate) seen_by: u32,
 }
 
 impl Mount {
@@ -40,8 +35,7 @@ impl Mount {
     /// Finds out which mount of ours an open file or directory lies in.
     pub(crate) fn of_descriptor(descriptor: &impl AsRawFd) -> Option<Self> {
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd())).ok()?;
-        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
-        let id: u64 = id.trim().parse().ok()?;
+        let id = id_in(&info)?;
         let text = fs::read("/proc/self/mountinfo").ok()?;
         parse(&text, std::process::id())
             .into_iter()
@@ -66,6 +60,12 @@ impl Mount {
             .collect();
         paths.into_iter().filter_map(|path| block_device(&path))
     }
+}
+
+/// Reads in which mount an open file or directory lies, see proc_pid_fdinfo(5).
+pub(crate) fn id_in(fdinfo: &str) -> Option<u64> {
+    let id = fdinfo.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+    id.trim().parse().ok()
 }
 
 /// Returns the number of a block device; `None` for anything else.
@@ -160,7 +160,8 @@ pub(crate) fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-fn view_of(pid: u32) -> Option<(u64, u64, u64)> {
+/// Tells by what two processes see the same: mount namespace and root directory.
+pub(crate) fn view_of(pid: u32) -> Option<(u64, u64, u64)> {
     let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok()?.ino();
     let root = fs::metadata(format!("/proc/{pid}/root")).ok()?;
     Some((namespace, root.dev(), root.ino()))
@@ -213,29 +214,6 @@ pub(crate) fn numbers_at(point: &Path) -> BTreeSet<u64> {
         }
     }
     numbers
-}
-
-/// Unmounts it, unless somebody uses it: never by force, and never lazily.
-pub(crate) fn unmount(mount: &Mount) -> io::Result<()> {
-    // Where it is seen by others than us, a thread of our own goes there: what it makes of its root,
-    // its directory and its mount namespace is its own.
-    let seen_by = mount.seen_by;
-    let point = mount.point.clone();
-    if view_of(seen_by) == view_of(std::process::id()) {
-        return Ok(umount2(&point, MntFlags::UMOUNT_NOFOLLOW)?);
-    }
-    let there = thread::Builder::new().spawn(move || -> io::Result<()> {
-        let namespace = File::open(format!("/proc/{seen_by}/ns/mnt"))?;
-        let root = File::open(format!("/proc/{seen_by}/root"))?;
-        unshare(CloneFlags::CLONE_FS)?;
-        setns(namespace, CloneFlags::CLONE_NEWNS)?;
-        fchdir(root)?;
-        chroot(".")?;
-        Ok(umount2(&point, MntFlags::UMOUNT_NOFOLLOW)?)
-    })?;
-    there
-        .join()
-        .unwrap_or_else(|_| Err(io::Error::other("the thread that unmounts panicked")))
 }
 
 #[cfg(test)]

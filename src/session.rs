@@ -54,15 +54,7 @@ impl Session {
         exports.push((SESSION_VARIABLE.to_owned(), claim.tag.session.to_string().into()));
         let about: Vec<(String, Named)> = named
             .iter()
-            .map(|(name, made)| {
-                let volume = Named {
-                    lv_name: made.lv_name.clone(),
-                    path: made.path.clone(),
-                    size: made.size,
-                    uuid: made.uuid.clone(),
-                };
-                ((*name).to_owned(), volume)
-            })
+            .map(|(name, made)| ((*name).to_owned(), Named::from(*made)))
             .collect();
         let held = about
             .iter()

@@ -11,8 +11,9 @@ use crate::fault;
 use crate::loops::{self, PinnedLoop};
 use crate::lvm;
 use crate::mount_point;
-use crate::mounts::{mounts_of, unmount};
+use crate::mounts::mounts_of;
 use crate::stacked::{Layer, Stacked, stacked_on, swap_on};
+use crate::unmount::unmount;
 
 /// How many layers may stand on each other.
 const DEPTH: usize = 16;

@@ -52,7 +52,8 @@ impl Altering<'_> {
     }
 }
 
-fn refused(lv_name: &str, done: &'static str, why: impl Into<String>) -> Error {
+/// What is told of a volume that was not `done`.
+pub(crate) fn refused(lv_name: &str, done: &'static str, why: impl Into<String>) -> Error {
     Error::NotAltered {
         volume: lv_name.to_owned(),
         done,

@@ -1,14 +1,18 @@
+use std::path::Path;
+
 use kdev_volumes_spec::Bytes;
 
 use crate::alter::{Altering, refused};
 use crate::backend::{Backend, Named};
 use crate::error::{Error, Result};
+use crate::events;
 use crate::fault;
 use crate::holders::standing_on;
 use crate::images;
 use crate::loops::LoopDevice;
-use crate::lvm::{Group, Mapped, Room};
+use crate::lvm::{Group, Room};
 use crate::source::{FILE_UNIT, no_space};
+use crate::state::Record;
 use crate::trust;
 
 const DONE: &str = "resized";
@@ -55,36 +59,41 @@ pub(crate) fn resize(
             return Err(refused(&volume.lv_name, DONE, why));
         }
     }
+    let mut record = None;
     if to > from {
-        write_down(on, volume, to)?;
+        record = write_down(on, volume, to)?;
     }
     let done = match &room {
         Some((group, _)) => resize_lv(on, group, volume, from, to),
         None => resize_file(on, volume, device, to),
     };
-    match (done, to > from) {
-        (Ok(()), true) => {}
-        (Ok(()), false) => write_down(on, volume, to)?,
-        (Err(err), grew) => {
-            if grew {
-                write_down(on, volume, from)?;
-            }
+    match done {
+        Ok(()) if to > from => {}
+        Ok(()) => record = write_down(on, volume, to)?,
+        Err(err) => {
+            let mapped = room.and_then(|(group, _)| group.mapped(&volume.lv_name));
+            write_down(on, volume, mapped.map_or(from, |mapped| mapped.size))?;
             return Err(err);
         }
+    }
+    if let Some(record) = record.filter(|_| to != from) {
+        events::resized(on.state.dir(), &record, from);
     }
     Ok(to)
 }
 
-fn write_down(on: &Altering<'_>, volume: &Named, size: Bytes) -> Result<()> {
-    on.state.update(|records| {
+/// Returns the record, if there is one.
+fn write_down(on: &Altering<'_>, volume: &Named, size: Bytes) -> Result<Option<Record>> {
+    let record = on.state.update(|records| {
         let mut records = records.iter_mut();
-        if let Some(record) = records.find(|record| record.lv_name == volume.lv_name) {
+        let record = records.find(|record| record.lv_name == volume.lv_name);
+        Ok(record.map(|record| {
             record.size_bytes = Some(size.get());
-        }
-        Ok(())
+            record.clone()
+        }))
     })?;
     fault::point("size written down");
-    Ok(())
+    Ok(record)
 }
 
 /// Makes sure that an LV can be given that size, and returns the one that it has.
@@ -98,6 +107,9 @@ fn size_of_lv(on: &Altering<'_>, group: &Group, room: &Room, volume: &Named, to:
         return refused(why);
     };
     group.check_owner(&volume.lv_name, on.tag)?;
+    if mapped.size == to {
+        return Ok(to);
+    }
     if mapped.is_snapshot() {
         return refused("it is a snapshot in a pool of thick volumes, of the size of its origin".to_owned());
     }
@@ -117,18 +129,34 @@ fn size_of_lv(on: &Altering<'_>, group: &Group, room: &Room, volume: &Named, to:
 }
 
 fn resize_lv(on: &Altering<'_>, group: &Group, volume: &Named, from: Bytes, to: Bytes) -> Result<()> {
+    // LVM has it for an error.
+    if from == to {
+        return Ok(());
+    }
     group.resize(&volume.lv_name, to, to > from, on.lock()?)?;
-    let is_thick = group.thin.is_none();
     match group.mapped(&volume.lv_name) {
-        Some(Mapped { size, path, .. }) if size == to => match is_thick && to > from {
-            true => group.clean.apply_to_added(&path, (from, to), || on.lock()),
-            false => Ok(()),
-        },
+        Some(mapped) if mapped.size == to => {
+            clean_added(on, group, &mapped.path, (from, to)).inspect_err(|_| {
+                // It would show what it must not, and to whoever asks for that size again it would be of it already.
+                // If this fails too, the first failure is what is told.
+                let _ = on
+                    .lock()
+                    .and_then(|lock| group.resize(&volume.lv_name, from, false, lock));
+            })
+        }
         other => {
             let size = other.map_or_else(|| "not there".to_owned(), |mapped| format!("of {}", mapped.size));
             let why = format!("LVM has resized it to {to}, and the kernel says that it is {size}");
             Err(refused(&volume.lv_name, DONE, why))
         }
+    }
+}
+
+/// What is added to a thin one is all zeros.
+fn clean_added(on: &Altering<'_>, group: &Group, device: &Path, (from, to): (Bytes, Bytes)) -> Result<()> {
+    match group.thin.is_none() && to > from {
+        true => group.clean.apply_to_added(device, (from, to), || on.lock()),
+        false => Ok(()),
     }
 }
 

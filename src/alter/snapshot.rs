@@ -1,15 +1,20 @@
+use std::path::PathBuf;
+
 use kdev_volumes_spec::{Bytes, VolumeSpec};
 
 use crate::alter::{Altering, refused};
 use crate::backend::{Backend, Made, Named};
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::events;
 use crate::give_back::{all_gone, give_back};
 use crate::holders::standing_on;
-use crate::loops::LoopDevice;
-use crate::lvm::{Group, Room};
+use crate::images;
+use crate::loops::{LoopDevice, attached};
+use crate::lvm::Group;
 use crate::source::no_space;
 use crate::state::{Phase, Record, SNAPSHOT_OF};
+use crate::trust;
 
 const DONE: &str = "given a snapshot";
 
@@ -40,39 +45,14 @@ pub(crate) fn snapshot(
     let Some(prefix) = prefix else {
         return Err(refused(&origin.lv_name, DONE, "its record does not fit its name"));
     };
-    let mut goes_with_its_origin = false;
-    // What a thick one takes of the VG.
-    let mut takes = size;
-    match on.backend {
-        Backend::Lvm(group) => {
-            let (group, room) = Group::open(&group.name)?;
-            group.check_owner(&origin.lv_name, on.tag)?;
-            if group.thin.is_none() {
-                goes_with_its_origin = true;
-                takes = room_for_changes(size, room.extent);
-                if group
-                    .mapped(&origin.lv_name)
-                    .is_some_and(|mapped| mapped.is_snapshot())
-                {
-                    let why = "it is one itself, and in a pool of thick volumes LVM makes none of it";
-                    return Err(refused(&origin.lv_name, DONE, why));
-                }
-            }
-            check_room(on, &room, takes, &volume)?;
-        }
-        // LVM has filesystems write down what they have in memory, and stops them; a copy cannot.
-        Backend::Loop(_) | Backend::Image(_) => {
-            let standing = standing_on(&[&volume.path]).remove(0);
-            if !standing.is_empty() {
-                let why = format!(
-                    "a copy of what changes meanwhile would be worth nothing: it is {} (unmount it first)",
-                    standing.join(", ")
-                );
-                return Err(refused(&origin.lv_name, DONE, why));
-            }
-        }
-    }
     let record = new_record(on, origin, prefix, &spec);
+    let (takes, goes_with_its_origin) = match on.backend {
+        Backend::Lvm(group) => check_lv(on, &group.name, &volume, &record.lv_name)?,
+        Backend::Loop(_) | Backend::Image(_) => {
+            check_copy(on, &volume, &record)?;
+            (size, false)
+        }
+    };
     let is_new = on.state.update(|records| {
         let is_new = records.named(&record.lv_name).is_none();
         if is_new {
@@ -81,15 +61,15 @@ pub(crate) fn snapshot(
         Ok(is_new)
     })?;
     if !is_new {
-        let why = format!(
-            "there is a volume `{}` already (choose another name)",
-            record.lv_name
-        );
-        return Err(refused(&origin.lv_name, DONE, why));
+        return Err(taken(&volume, &record.lv_name));
     }
     let mut named = Named {
         lv_name: record.lv_name.clone(),
-        path: record.lv_path.clone(),
+        // What stands at the path of an image that could not be made is somebody else's.
+        path: match on.backend {
+            Backend::Lvm(_) | Backend::Loop(_) => record.lv_path.clone(),
+            Backend::Image(_) => PathBuf::new(),
+        },
         size: takes,
         uuid: None,
     };
@@ -103,6 +83,7 @@ pub(crate) fn snapshot(
             records.put(record.clone());
             Ok(())
         })?;
+        events::snapshot(on.state.dir(), &record, &origin.lv_name);
         Ok(Snapshot {
             made,
             record,
@@ -138,11 +119,59 @@ fn make(
     Ok(made)
 }
 
-fn check_room(on: &Altering<'_>, room: &Room, takes: Bytes, volume: &Named) -> Result<()> {
-    match takes > room.free {
-        true => Err(no_space(on.state, &on.pool_name(volume)?, room, takes)),
-        false => Ok(()),
+/// Makes sure that a snapshot of an LV can be made by that name. Returns what it takes of the VG, and whether it will
+/// go with its origin: a thick one does.
+fn check_lv(on: &Altering<'_>, vg_name: &str, origin: &Named, name: &str) -> Result<(Bytes, bool)> {
+    let (group, room) = Group::open(vg_name)?;
+    let lvs = group.check_owner(&origin.lv_name, on.tag)?;
+    // Also where no record tells of it: LVM's refusal would look like a snapshot that has failed half-way.
+    if lvs.iter().any(|lv| lv.name == name) {
+        return Err(taken(origin, name));
     }
+    let is_thick = group.thin.is_none();
+    let is_snapshot = || {
+        group
+            .mapped(&origin.lv_name)
+            .is_some_and(|mapped| mapped.is_snapshot())
+    };
+    if is_thick && is_snapshot() {
+        let why = "it is one itself, and in a pool of thick volumes LVM makes none of it";
+        return Err(refused(&origin.lv_name, DONE, why));
+    }
+    let takes = match is_thick {
+        true => room_for_changes(origin.size, room.extent),
+        false => origin.size,
+    };
+    match takes > room.free {
+        true => Err(no_space(on.state, &on.pool_name(origin)?, &room, takes)),
+        false => Ok((takes, is_thick)),
+    }
+}
+
+/// LVM has filesystems write down what they have in memory, and stops them; a copy cannot.
+fn check_copy(on: &Altering<'_>, origin: &Named, record: &Record) -> Result<()> {
+    let is_taken = match on.backend {
+        Backend::Image(_) => images::is_there(&record.lv_path, &record.lv_name)
+            .map_err(|err| trust::error("look for an image at", &record.lv_path, err))?,
+        Backend::Lvm(_) | Backend::Loop(_) => attached().iter().any(|device| device.name == record.lv_name),
+    };
+    if is_taken {
+        return Err(taken(origin, &record.lv_name));
+    }
+    let standing = standing_on(&[&origin.path]).remove(0);
+    if standing.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "a copy of what changes meanwhile would be worth nothing: it is {} (unmount it first)",
+        standing.join(", ")
+    );
+    Err(refused(&origin.lv_name, DONE, why))
+}
+
+fn taken(origin: &Named, name: &str) -> Error {
+    let why = format!("there is a volume `{name}` already (choose another name)");
+    refused(&origin.lv_name, DONE, why)
 }
 
 /// What a thick snapshot needs to hold all that may change, so that it can never overflow, which would

@@ -1,3 +1,5 @@
+use std::fs::File;
+
 use kdev_volumes_spec::Bytes;
 
 use crate::alter::copy;
@@ -9,22 +11,11 @@ use crate::images::{self, ImageDir};
 use crate::trust;
 
 pub(super) fn make(dir: &ImageDir, volume: &mut Named, is_kept: bool) -> Result<Made> {
-    let image = dir.make(&volume.lv_name)?;
-    volume.path = dir.image(&volume.lv_name);
-    // How large a file may be, and how much of it may be missing, is for the filesystem to say.
-    image
-        .set_len(volume.size.get())
-        .map_err(|err| Error::io("make a sparse file of the volume's size of", &volume.path, err))?;
-    fault::point("image has its size");
-    if is_kept {
-        mark_kept(volume)?;
-    }
-    Ok(Made {
-        lv_name: volume.lv_name.clone(),
-        path: volume.path.clone(),
-        size: volume.size,
-        uuid: None,
-        device: None,
+    make_with(dir, volume, is_kept, |image, volume| {
+        // How large a file may be, and how much of it may be missing, is for the filesystem to say.
+        image
+            .set_len(volume.size.get())
+            .map_err(|err| Error::io("make a sparse file of the volume's size of", &volume.path, err))
     })
 }
 
@@ -35,19 +26,26 @@ pub(super) fn snapshot(origin: &Named, volume: &mut Named, is_kept: bool) -> Res
     let dir = ImageDir::of_image(&origin.path).ok_or_else(missing)?;
     let from = images::pin(&origin.path, &origin.lv_name).ok_or_else(missing)?;
     volume.size = Bytes::new(from.metadata().map_err(failed)?.len());
+    make_with(&dir, volume, is_kept, |image, volume| {
+        copy(&from, image, volume.size).map_err(failed)
+    })
+}
+
+/// The volume's path is set as soon as its image is there.
+fn make_with(
+    dir: &ImageDir,
+    volume: &mut Named,
+    is_kept: bool,
+    fill: impl FnOnce(&File, &Named) -> Result<()>,
+) -> Result<Made> {
     let image = dir.make(&volume.lv_name)?;
     volume.path = dir.image(&volume.lv_name);
-    copy(&from, &image, volume.size).map_err(failed)?;
+    fill(&image, volume)?;
+    fault::point("image has its size");
     if is_kept {
         mark_kept(volume)?;
     }
-    Ok(Made {
-        lv_name: volume.lv_name.clone(),
-        path: volume.path.clone(),
-        size: volume.size,
-        uuid: None,
-        device: None,
-    })
+    Ok(Made::of_image(volume))
 }
 
 pub(super) fn mark_kept(volume: &Named) -> Result<()> {

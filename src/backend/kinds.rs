@@ -96,16 +96,7 @@ impl Backend {
             }
             Self::Loop(dir) => wanted
                 .iter()
-                .map(|volume| {
-                    let device = dir.attach(&volume.lv_name, volume.size)?;
-                    Ok(Made {
-                        lv_name: volume.lv_name.clone(),
-                        path: device.path().to_owned(),
-                        size: volume.size,
-                        uuid: None,
-                        device: Some(device),
-                    })
-                })
+                .map(|volume| Ok(Made::of_device(volume, dir.attach(&volume.lv_name, volume.size)?)))
                 .collect(),
             Self::Image(dir) => wanted
                 .iter_mut()

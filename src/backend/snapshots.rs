@@ -35,14 +35,8 @@ impl Backend {
             }
             Self::Loop(dir) => {
                 let device = device.ok_or_else(missing)?;
-                let copy = device.copy(dir, &volume.lv_name, origin.size)?;
-                Ok(Made {
-                    lv_name: volume.lv_name.clone(),
-                    path: copy.path().to_owned(),
-                    size: origin.size,
-                    uuid: None,
-                    device: Some(copy),
-                })
+                let copy = device.copy(dir, &volume.lv_name, volume.size)?;
+                Ok(Made::of_device(volume, copy))
             }
             Self::Image(_) => images::snapshot(origin, volume, is_kept),
         }

@@ -40,6 +40,41 @@ pub(crate) struct Made {
     pub(crate) device: Option<LoopDevice>,
 }
 
+impl Made {
+    /// Of a loop device, by which it lives.
+    pub(super) fn of_device(volume: &Named, device: LoopDevice) -> Self {
+        Self {
+            lv_name: volume.lv_name.clone(),
+            path: device.path().to_owned(),
+            size: volume.size,
+            uuid: None,
+            device: Some(device),
+        }
+    }
+
+    /// Of an image, which is where the volume says.
+    pub(super) fn of_image(volume: &Named) -> Self {
+        Self {
+            lv_name: volume.lv_name.clone(),
+            path: volume.path.clone(),
+            size: volume.size,
+            uuid: None,
+            device: None,
+        }
+    }
+}
+
+impl From<&Made> for Named {
+    fn from(made: &Made) -> Self {
+        Self {
+            lv_name: made.lv_name.clone(),
+            path: made.path.clone(),
+            size: made.size,
+            uuid: made.uuid.clone(),
+        }
+    }
+}
+
 /// A volume that could not be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leftover {

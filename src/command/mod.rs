@@ -186,12 +186,12 @@ impl Invocation {
         }
     }
 
-    /// Lets the program hold a lock on, for as long as it runs, should we die meanwhile.
+    /// Lets the program hold a lock on, if there is one, for as long as it runs, should we die meanwhile.
     ///
     /// The locked file becomes its standard input: lvm closes every other descriptor that it is given.
     /// The file has been written by us, so that there is nothing to read after where we are in it.
-    pub(crate) fn holding(mut self, locked: File) -> Self {
-        self.lock = Some(locked);
+    pub(crate) fn holding(mut self, locked: impl Into<Option<File>>) -> Self {
+        self.lock = locked.into();
         self
     }
 

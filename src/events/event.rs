@@ -68,6 +68,13 @@ pub(crate) enum What {
         occasion: Occasion,
         was: Was,
     },
+    /// A session has one more volume, which is what another one, `of`, was.
+    Snapshot { volumes: Vec<LoggedVolume>, of: String },
+    /// A volume is of another size.
+    Resized {
+        volumes: Vec<LoggedVolume>,
+        from_bytes: u64,
+    },
     /// What a later version tells of.
     #[serde(other)]
     Unknown,

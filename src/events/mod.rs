@@ -11,4 +11,4 @@ pub(crate) use event::{Event, LoggedVolume, WaitEnd, What};
 pub(crate) use event::{Occasion, Was};
 #[cfg(feature = "cli")]
 pub(crate) use read::{Log, read};
-pub(crate) use tell::{allocated, failed, kept, reaped, released, waited};
+pub(crate) use tell::{allocated, failed, kept, reaped, released, resized, snapshot, waited};

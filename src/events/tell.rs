@@ -121,6 +121,24 @@ pub(crate) fn reaped<'a>(
     append(dir, &[event]);
 }
 
+/// Tells that a volume has become one of another size.
+pub(crate) fn resized(dir: &StateDir, record: &Record, from: Bytes) {
+    let what = What::Resized {
+        volumes: logged([&Named::on_record(record)]),
+        from_bytes: from.get(),
+    };
+    append(dir, &[of_record(record, what)]);
+}
+
+/// Tells that a volume was made that is what another one was.
+pub(crate) fn snapshot(dir: &StateDir, record: &Record, of: &str) {
+    let what = What::Snapshot {
+        volumes: logged([&Named::on_record(record)]),
+        of: of.to_owned(),
+    };
+    append(dir, &[of_record(record, what)]);
+}
+
 fn tell((dir, pool): (&StateDir, &str), request: &Request, session: Option<&SessionId>, what: What) {
     let event = Event {
         session: session.map(SessionId::to_string),

@@ -211,12 +211,12 @@ impl Group {
         Ok(find(name)?.is_some())
     }
 
-    /// Makes sure that an LV is of that session, by its own word.
-    pub(crate) fn check_owner(&self, lv_name: &str, tag: &OwnerTag) -> Result<()> {
+    /// Makes sure that an LV is of that session, by its own word. Returns all LVs of the VG.
+    pub(crate) fn check_owner(&self, lv_name: &str, tag: &OwnerTag) -> Result<Vec<Lv>> {
         let lvs = self.volumes()?;
         let lv = lvs.iter().find(|lv| lv.name == lv_name);
         match lv.and_then(Lv::owner) {
-            Some(owner) if owner.session == tag.session => Ok(()),
+            Some(owner) if owner.session == tag.session => Ok(lvs),
             _ => Err(Error::NotOurs {
                 what: format!("LV `{}/{lv_name}`", self.name),
                 why: "it has not the tag of its session's owner".to_owned(),

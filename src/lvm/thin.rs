@@ -188,14 +188,13 @@ impl Group {
             return Ok(());
         }
         let activate = || -> Result<()> {
-            let command = writing("lvchange")?
-                .args(["--yes", "--monitor", "n", "--activate", "y"])
-                .arg(format!("{}/{KEEPER}", self.name));
             let lock = lock.as_ref().map(File::try_clone).transpose();
-            match lock.map_err(|err| Error::io("share the lock of", &self.name, err))? {
-                Some(lock) => command.holding(lock).run()?,
-                None => command.run()?,
-            };
+            let lock = lock.map_err(|err| Error::io("share the lock of", &self.name, err))?;
+            writing("lvchange")?
+                .args(["--yes", "--monitor", "n", "--activate", "y"])
+                .arg(format!("{}/{KEEPER}", self.name))
+                .holding(lock)
+                .run()?;
             Ok(())
         };
         activate().or_else(|err| match wedged(&self.rows()?) {

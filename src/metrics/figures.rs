@@ -20,9 +20,9 @@ use crate::metrics::spread::Spread;
 pub struct Figures {
     /// The sessions that got their volumes.
     pub sessions: u64,
-    /// Those volumes.
+    /// Those volumes, and the snapshots of them.
     pub volumes: u64,
-    /// Their sizes together.
+    /// Their sizes together, as they were made.
     pub bytes: Bytes,
     /// The sessions that could not be had.
     pub failures: u64,
@@ -97,9 +97,7 @@ impl Figures {
         match &event.what {
             What::Allocated { volumes, took_ms } => {
                 self.sessions += 1;
-                self.volumes += count(volumes);
-                let sizes = volumes.iter().map(|volume| volume.bytes);
-                self.bytes = Bytes::new(sizes.fold(self.bytes.get(), u64::saturating_add));
+                self.add(volumes);
                 times.making.push(millis(took_ms));
             }
             What::Failed { .. } => self.failures += 1,
@@ -121,8 +119,15 @@ impl Figures {
                 Was::Gone => self.forgotten += count(volumes),
                 Was::Dead | Was::Unknown => {}
             },
-            What::Unknown => {}
+            What::Snapshot { volumes, .. } => self.add(volumes),
+            What::Resized { .. } | What::Unknown => {}
         }
+    }
+
+    fn add(&mut self, volumes: &[LoggedVolume]) {
+        self.volumes += volumes.len() as u64;
+        let sizes = volumes.iter().map(|volume| volume.bytes);
+        self.bytes = Bytes::new(sizes.fold(self.bytes.get(), u64::saturating_add));
     }
 
     fn of_occasion(&mut self, occasion: Occasion) -> &mut u64 {

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use kdev_volumes_spec::Bytes;
-
 use crate::events::{Event, LoggedVolume, Occasion, Was, What};
+use crate::metrics::volume::HeldVolume;
 use crate::session_id::SessionId;
 
 /// What is there now.
@@ -48,28 +47,6 @@ pub struct Held {
     pub until: Option<SystemTime>,
     /// How that ended.
     pub ended: HowEnded,
-}
-
-/// A volume of a session.
-///
-/// ```no_run
-/// # use kdev_volumes::metrics::{Metrics, Scope};
-/// let metrics = Metrics::read(&Scope::default())?;
-/// let volumes = metrics.sessions.iter().flat_map(|held| &held.volumes);
-/// let there = volumes.filter(|volume| volume.until.is_none()).count();
-/// # Ok::<(), kdev_volumes::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HeldVolume {
-    /// The name of the LV.
-    pub lv_name: String,
-    /// Its size; nothing if nobody knows it.
-    pub size: Bytes,
-    /// Since when it is there.
-    pub from: SystemTime,
-    /// When it was removed; `None` if it is there still.
-    pub until: Option<SystemTime>,
 }
 
 /// How a session's time ended.
@@ -126,12 +103,7 @@ impl Held {
             .iter()
             .position(|volume| volume.lv_name == of.lv_name);
         let at = known.unwrap_or_else(|| {
-            self.volumes.push(HeldVolume {
-                lv_name: of.lv_name.clone(),
-                size: Bytes::new(of.bytes),
-                from: self.from,
-                until: None,
-            });
+            self.volumes.push(HeldVolume::new(of, self.from));
             self.volumes.len() - 1
         });
         &mut self.volumes[at]
@@ -174,6 +146,16 @@ impl Held {
                     );
                 }
                 self.are_gone(volumes, at);
+            }
+            What::Snapshot { volumes, .. } => {
+                for volume in volumes {
+                    self.volume(volume).from = at;
+                }
+            }
+            What::Resized { volumes, from_bytes } => {
+                for volume in volumes {
+                    self.volume(volume).resize(at, *from_bytes, volume.bytes);
+                }
             }
             What::Failed { .. } | What::Waited { .. } | What::Unknown => {}
         }
@@ -248,7 +230,7 @@ fn began(event: &Event, session: &str, at: SystemTime) -> SystemTime {
         What::Released { held_ms, .. } | What::Kept { held_ms, .. } | What::Stuck { held_ms, .. } => {
             at.checked_sub(Duration::from_millis(held_ms)).unwrap_or(at)
         }
-        What::Reaped { .. } => {
+        What::Reaped { .. } | What::Snapshot { .. } | What::Resized { .. } => {
             let began = SessionId::parse(session).map(|session| format!("{}Z", session.began()));
             let began = began.and_then(|began| humantime::parse_rfc3339(&began).ok());
             began.map_or(at, |began| began.min(at))
@@ -306,6 +288,19 @@ mod tests {
         )
     }
 
+    fn resized(at: u64) -> Event {
+        let volumes = [volume("test")];
+        told(
+            at,
+            json!({"event": "resized", "volumes": volumes, "from_bytes": 4096}),
+        )
+    }
+
+    fn snapshot(at: u64) -> Event {
+        let volumes = [volume("before")];
+        told(at, json!({"event": "snapshot", "volumes": volumes, "of": "test"}))
+    }
+
     const BOTH: [&str; 2] = ["test", "scratch"];
 
     /// Times are in seconds after the session's name, in which it says when it began.
@@ -337,6 +332,15 @@ mod tests {
     #[case::stuck_and_reaped(
         &[allocated(1), ended(4, "stuck", &BOTH), reaped(9, "dead", &BOTH)], &[], (1, Some(4), Stuck), Some(9)
     )]
+    #[case::resized(&[allocated(1), resized(3), ended(4, "released", &BOTH)], &[], (1, Some(4), Released), Some(4))]
+    #[case::with_a_snapshot(
+        &[allocated(1), snapshot(3), ended(4, "released", &BOTH), ended(4, "released", &["before"])], &[],
+        (1, Some(4), Released), Some(4)
+    )]
+    #[case::a_snapshot_is_held_still(
+        &[allocated(1), snapshot(3), ended(4, "released", &BOTH)], &["before"], (1, None, NotYet), None
+    )]
+    #[case::the_log_begins_with_a_snapshot(&[snapshot(3)], &["before"], (0, None, NotYet), None)]
     #[case::the_log_begins_after_it(&[ended(4, "released", &BOTH)], &[], (1, Some(4), Released), Some(4))]
     #[case::the_clock_went_back(
         &[allocated(5), ended(4, "released", &BOTH)], &[], (5, Some(4), Released), Some(5)

@@ -7,13 +7,15 @@ mod peak;
 mod spread;
 #[cfg(test)]
 mod told;
+mod volume;
 
 use std::time::{Duration, SystemTime};
 
 pub use figures::Figures;
 pub use group::By;
-pub use history::{Held, HeldVolume, HowEnded};
+pub use history::{Held, HowEnded};
 pub use spread::Spread;
+pub use volume::HeldVolume;
 
 use crate::error::Result;
 use crate::events::{self, Event, Log};

@@ -3,6 +3,7 @@ use std::time::SystemTime;
 use kdev_volumes_spec::Bytes;
 
 use crate::metrics::history::Held;
+use crate::metrics::volume::HeldVolume;
 
 /// Returns how many volumes there were at once at most, and how much room they took at once at most; the
 /// two need not have been at the same time.
@@ -19,8 +20,10 @@ pub(super) fn peak<'a>(
         EndsAtOnce,
     }
     let mut steps: Vec<(SystemTime, Step, u64)> = Vec::new();
-    for volume in sessions.into_iter().flat_map(|held| &held.volumes) {
-        let (begins, ends) = (volume.from.max(from), volume.until.unwrap_or(until));
+    let volumes = sessions.into_iter().flat_map(|held| &held.volumes);
+    // One that was resized ends in one size, and begins in the next.
+    for (since, ended, size) in volumes.flat_map(HeldVolume::sizes) {
+        let (begins, ends) = (since.max(from), ended.unwrap_or(until));
         if begins > until || ends < from {
             continue;
         }
@@ -29,8 +32,8 @@ pub(super) fn peak<'a>(
         } else {
             Step::EndsAtOnce
         };
-        steps.push((begins, Step::Begins, volume.size.get()));
-        steps.push((ends.max(begins), end, volume.size.get()));
+        steps.push((begins, Step::Begins, size.get()));
+        steps.push((ends.max(begins), end, size.get()));
     }
     steps.sort_unstable();
     let (mut count, mut bytes, mut most, mut most_bytes) = (0u64, 0u64, 0, 0);
@@ -51,7 +54,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::metrics::history::{HeldVolume, HowEnded};
+    use crate::metrics::history::HowEnded;
     use crate::metrics::told::seconds;
 
     /// Volumes by when they are there, and their sizes. The window is from 10 to 20.
@@ -75,6 +78,7 @@ mod tests {
             size: Bytes::new(size),
             from: seconds(from),
             until: until.map(seconds),
+            earlier: Vec::new(),
         });
         let held = Held {
             session: String::new(),

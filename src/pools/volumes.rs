@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kdev_volumes_spec::Bytes;
 
-use crate::alter::{self, Altering};
-use crate::backend::Named;
+use crate::alter::{self, Altering, refused};
 use crate::error::{Error, Result};
 use crate::lock::FileLock;
 use crate::pools::{Cleaned, Pools, StuckVolume};
@@ -59,7 +58,7 @@ impl Pools {
     /// cannot be done now; [`Error::NoSpace`].
     pub fn resize_volume(&self, volume: &str, size: Bytes) -> Result<Bytes> {
         self.alter(volume, "resized", |on, entry| {
-            alter::resize(on, &named(entry), None, size)
+            alter::resize(on, &entry.named(), None, size)
         })
     }
 
@@ -81,7 +80,7 @@ impl Pools {
         self.alter(volume, done, |on, entry| {
             let Some(record) = &entry.record else {
                 let why = "no record tells of it (`kdev pool cleanup` writes one)";
-                return Err(not_altered(&entry.lv_name, done, why));
+                return Err(refused(&entry.lv_name, done, why));
             };
             let mut record = record.clone();
             record.size_bytes = entry.size.map(Bytes::get);
@@ -108,16 +107,19 @@ impl Pools {
     /// # Errors
     ///
     /// [`Error::NoVolume`], [`Error::NotOurs`]; [`Error::NotAltered`] for one whose owner is not proved dead, with
-    /// who that is. What could not be removed is in [`Cleaned::stuck`].
+    /// who that is, and to an ordinary user for another's LV. What could not be removed is in [`Cleaned::stuck`].
     pub fn remove_volumes(&self, volumes: &[impl AsRef<str>]) -> Result<Cleaned> {
         let mut survey = self.survey_all()?;
         let mut names = Vec::new();
         for volume in volumes {
             let entry = find(&mut survey, volume.as_ref())?;
             match entry.verdict {
+                Verdict::Kept | Verdict::Dead if entry.is_anothers() => {
+                    return Err(refused(&entry.lv_name, "removed", entry.whose_it_is()));
+                }
                 Verdict::Kept | Verdict::Dead => names.push(entry.lv_name.clone()),
                 Verdict::Alive | Verdict::Unknown(_) => {
-                    return Err(not_altered(&entry.lv_name, "removed", whose(entry)));
+                    return Err(refused(&entry.lv_name, "removed", whose(entry)));
                 }
             }
         }
@@ -154,12 +156,12 @@ impl Pools {
             Verdict::Kept => {}
             Verdict::Alive if is_mine => {}
             Verdict::Alive | Verdict::Dead | Verdict::Unknown(_) => {
-                return Err(not_altered(&entry.lv_name, done, whose(&entry)));
+                return Err(refused(&entry.lv_name, done, whose(&entry)));
             }
         }
         let Some(backend) = survey.backends.of(entry.kind, &entry.vg_name) else {
             let why = format!("VG `{}` cannot be looked at", entry.vg_name);
-            return Err(not_altered(&entry.lv_name, done, why));
+            return Err(refused(&entry.lv_name, done, why));
         };
         let on = Altering {
             state: &self.state,
@@ -172,23 +174,6 @@ impl Pools {
 
     fn survey_all(&self) -> Result<Survey> {
         survey(&self.state, &places(&self.state, None)?, BTreeMap::new())
-    }
-}
-
-fn named(entry: &Entry) -> Named {
-    Named {
-        lv_name: entry.lv_name.clone(),
-        path: entry.path.clone(),
-        size: entry.size.unwrap_or_default(),
-        uuid: entry.uuid.clone(),
-    }
-}
-
-fn not_altered(lv_name: &str, done: &'static str, why: impl Into<String>) -> Error {
-    Error::NotAltered {
-        volume: lv_name.to_owned(),
-        done,
-        why: why.into(),
     }
 }
 

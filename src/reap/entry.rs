@@ -5,6 +5,7 @@ use kdev_volumes_spec::Bytes;
 use crate::backend::Named;
 use crate::owner::OwnerTag;
 use crate::reap::judge::{Presence, Verdict};
+use crate::reap::owners::is_anothers;
 use crate::state::{Kind, Record};
 
 /// A volume as the books have it.
@@ -29,7 +30,18 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn named(&self) -> Named {
+    /// Tells whether it is another user's LV, which this one may not remove.
+    pub(crate) fn is_anothers(&self) -> bool {
+        self.kind == Kind::Lvm && is_anothers(&self.tag)
+    }
+
+    /// Why such a one stays, and what to do.
+    pub(crate) fn whose_it_is(&self) -> String {
+        let user = self.tag.owner.uid.unwrap_or_default();
+        format!("it is user {user}'s (have that user, or root, remove it)")
+    }
+
+    pub(crate) fn named(&self) -> Named {
         Named {
             lv_name: self.lv_name.clone(),
             path: self.path.clone(),

@@ -13,11 +13,13 @@ use crate::lease::Lease;
 use crate::liveness::{LeaseState, Liveness, liveness};
 use crate::lock::FileLock;
 use crate::lvm;
+use crate::owner::OwnerTag;
 use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools_file;
 use crate::process::Process;
 use crate::reap::books::{Places, dead_by_their_records, survey};
 use crate::reap::judge::Wish;
+use crate::reap::owners::is_anothers;
 use crate::reap::reaped::Reaped;
 use crate::reap::sweep::{Errand, sweep};
 use crate::session_id::SessionId;
@@ -109,16 +111,36 @@ pub(crate) fn wait_for_removals(pool: &Source) -> Result<()> {
     let deadline = Instant::now() + OTHERS_TIME;
     let here = Here::get()?;
     let is_going = |record: &Record| {
-        let removing = record.phase == Phase::Removing;
+        let is_meant = record.pool_name == pool.name() && !record.is_kept() && record.failure.is_none();
+        // A session's name is a part of the volume's, and one of another form is nobody's to remove.
+        let tag = record
+            .session()
+            .map(|session| OwnerTag::new(session, record.owner()));
         // Its watchdog has only just been woken.
-        let died = || liveness(&record.owner(), LeaseState::Missing, here, Process::find) == Liveness::Dead;
-        let may_go = !record.is_kept() && record.failure.is_none();
-        record.pool_name == pool.name() && may_go && (removing || died())
+        let is_dead =
+            || liveness(&record.owner(), LeaseState::Missing, here, Process::find) == Liveness::Dead;
+        is_meant
+            && match tag {
+                Some(tag) => is_going(
+                    record.phase,
+                    is_dead(),
+                    record.kind == Kind::Lvm && is_anothers(&tag),
+                ),
+                None => false,
+            }
     };
     while pool.state().snapshot()?.iter().any(is_going) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// What another user left is that user's to remove, or root's, whenever they come to it.
+fn is_going(phase: Phase, is_dead: bool, is_anothers: bool) -> bool {
+    match is_dead {
+        true => !is_anothers,
+        false => phase == Phase::Removing,
+    }
 }
 
 /// Removes the orphans of one pool, or of all, and the kept volumes that are wished away. `progress` is told
@@ -189,5 +211,29 @@ pub(crate) fn places(state: &State, pool: Option<&str>) -> Result<Places> {
             Err(crate::pool::no_pool(name, state.dir(), entries.keys()))
         }
         _ => Ok(Places { vgs, loops, images }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::its_owner_removes_it(Phase::Removing, false, false, true)]
+    #[case::also_another_user(Phase::Removing, false, true, true)]
+    #[case::it_is_in_use(Phase::Active, false, false, false)]
+    #[case::a_watchdog_removes_it(Phase::Active, true, false, true)]
+    #[case::the_owner_died_over_it(Phase::Removing, true, false, true)]
+    #[case::another_users_orphan(Phase::Active, true, true, false)]
+    #[case::another_user_died_over_it(Phase::Removing, true, true, false)]
+    fn what_others_are_removing_is_waited_for(
+        #[case] phase: Phase,
+        #[case] is_dead: bool,
+        #[case] is_anothers: bool,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(is_going(phase, is_dead, is_anothers), expected);
     }
 }

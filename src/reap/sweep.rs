@@ -14,7 +14,6 @@ use crate::reap::doomed::Doomed;
 use crate::reap::entry::Entry;
 use crate::reap::judge::{Action, Presence, Verdict, Wish, action};
 use crate::reap::off_record::images_of;
-use crate::reap::owners::is_anothers;
 use crate::reap::reaped::Reaped;
 use crate::session_id::SessionId;
 use crate::state::{Failure, Kind, Record, State};
@@ -56,9 +55,12 @@ pub(super) fn sweep(state: &State, mut survey: Survey, errand: Errand<'_>) -> Re
             }
             Action::Forget => forgotten.push(entry),
             // A kept one: of others' dead ones nothing is known.
-            Action::Remove if entry.kind == Kind::Lvm && is_anothers(&entry.tag) => {
-                if matches!(wish, Wish::KeptNamed(_)) {
-                    reaped.failures.push(of_another_user(entry));
+            Action::Remove if entry.is_anothers() => {
+                if matches!(wish, Wish::KeptNamed(_) | Wish::Named(_)) {
+                    let whose = entry.whose_it_is();
+                    reaped
+                        .failures
+                        .push(format!("`{}` stays: {whose}", entry.lv_name));
                 }
             }
             Action::Remove => doomed.add(entry),
@@ -66,7 +68,7 @@ pub(super) fn sweep(state: &State, mut survey: Survey, errand: Errand<'_>) -> Re
     }
     reaped.forgotten = forgotten.iter().map(|entry| entry.lv_name.clone()).collect();
     for entry in &forgotten {
-        mount_point::remove_all_of(&entry.lv_name);
+        mount_point::remove_all_of(&entry.lv_name, &entry.tag.owner);
         if entry.kind == Kind::Image {
             // Who removed it may have died over its mark. One that cannot be removed harms nobody.
             let _ = images::remove_marker(&entry.path, &entry.lv_name);
@@ -113,14 +115,6 @@ fn age_of(entry: &Entry) -> Option<Duration> {
 fn of_unknown_age(lv_name: &str) -> String {
     format!(
         "`{lv_name}` stays: nothing tells how old it is, or it is from the future (remove it with `kdev pool cleanup --kept {lv_name}`)"
-    )
-}
-
-fn of_another_user(entry: &Entry) -> String {
-    let user = entry.tag.owner.uid.unwrap_or_default();
-    format!(
-        "`{}` stays: it is user {user}'s (have that user, or root, remove it)",
-        entry.lv_name
     )
 }
 

@@ -26,8 +26,8 @@ pub(crate) fn take_back(state: &State, backend: &Backend, shares: &mut [Share]) 
             .flat_map(|share| share.volumes.iter().map(|volume| (&share.tag, volume)))
             .collect();
         backend.clear(&owned);
-        for (_, volume) in owned {
-            mount_point::remove_all_of(&volume.lv_name);
+        for (tag, volume) in owned {
+            mount_point::remove_all_of(&volume.lv_name, &tag.owner);
         }
         left = give_back_all(state, backend, shares)?;
         let is_left = |volume: &Named| left.iter().any(|left| left.lv_name == volume.lv_name);

@@ -4,30 +4,24 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::AtFlags;
 use nix::libc::{self, c_long};
-use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::fstat;
-use nix::unistd::{Gid, Uid, fchdir, fchownat};
+use nix::unistd::{Gid, Uid, fchownat};
 
+use crate::held_dir;
 use crate::mounts::Mount;
 use crate::root::caller::Caller;
 use crate::root::options::Options;
+use crate::unmount::unmount_if;
 
 /// Opens a directory, on whose path is no link, for nothing but to name it.
 pub(super) fn open_directory(path: &Path) -> nix::Result<OwnedFd> {
-    open_from(AT_FDCWD, path)
-}
-
-fn open_from(from: impl AsFd, path: &Path) -> nix::Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    openat2(from, path, how)
+    held_dir::open(path)
 }
 
 /// Returns the owner of an open directory.
@@ -83,23 +77,10 @@ pub(super) fn mount(
 }
 
 /// Unmounts what is mounted at a path, if it is `wanted`.
-///
-/// An open descriptor of the mount would keep it busy. So its parent is what is held, from which it is one step
-/// that the kernel lets nobody change as long as something is mounted there.
 pub(super) fn unmount(point: &Path, wanted: impl Fn(&Mount) -> bool) -> io::Result<bool> {
-    let (Some(parent), Some(name)) = (point.parent(), point.file_name()) else {
-        return Ok(false);
-    };
-    let parent = open_directory(parent)?;
-    let found = Mount::of_descriptor(&open_from(&parent, Path::new(name))?);
-    if !found.is_some_and(|mount| wanted(&mount)) {
-        return Ok(false);
-    }
-    fchdir(&parent)?;
-    let unmounted = umount2(Path::new(name), MntFlags::UMOUNT_NOFOLLOW);
-    std::env::set_current_dir("/")?;
-    unmounted?;
-    Ok(true)
+    unmount_if(point, |found| {
+        Mount::of_descriptor(found).is_some_and(|mount| wanted(&mount))
+    })
 }
 
 /// A filesystem that is being configured, see fsopen(2).

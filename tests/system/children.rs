@@ -958,6 +958,18 @@ fn resizes_and_copies_while_mounted(mut test: Volume) -> kdev_volumes::Result<()
     Ok(())
 }
 
+#[kdev_volumes(test = "16M", scratch = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn takes_a_snapshot_by_a_taken_name_without_records(test: Volume, scratch: Volume) {
+    stamp(&scratch, 1);
+    let state = env::var("KDEV_STATE_DIR").unwrap();
+    fs::remove_file(Path::new(&state).join("lv-state.json")).unwrap();
+    let err = test.snapshot("scratch").unwrap_err().to_string();
+    assert!(err.contains("-scratch` already (choose another name)"), "{err}");
+    assert!(has_stamp(&scratch, 1), "it is there still");
+}
+
 #[kdev_volumes(test = "16M")]
 #[test]
 #[ignore = "started by other tests"]

@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use crate::scene::{Say, Scene};
 
 /// The lines of the log.
-fn events(scene: &Scene) -> Vec<Value> {
+pub(crate) fn events(scene: &Scene) -> Vec<Value> {
     let text = fs::read_to_string(scene.state_dir().join("events.jsonl")).unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
 
-fn kinds(scene: &Scene) -> Vec<String> {
+pub(crate) fn kinds(scene: &Scene) -> Vec<String> {
     let kind = |event: Value| event["event"].as_str().unwrap().to_owned();
     events(scene).into_iter().map(kind).collect()
 }
 
-fn metrics(scene: &Scene, more: &[&str]) -> Value {
+pub(crate) fn metrics(scene: &Scene, more: &[&str]) -> Value {
     let args = [&["metrics", "--json"], more].concat();
     serde_json::from_str(&scene.kdev(&args).good()).unwrap()
 }

@@ -266,3 +266,27 @@ fn a_directory_of_the_users_own_stays_the_users_when_root_works_in_it() {
     }
     scene.kdev_as_nobody(&["pool", "cleanup"]).good();
 }
+
+/// In a directory for everybody's temporary files anybody can lay something by the name of a mount point.
+#[test]
+fn what_has_the_name_of_a_deads_mount_point_and_is_none_is_left() {
+    let embedded = Scene::embedded();
+    embedded.make_tmp();
+    // A loop device has gone with its owner, and is forgotten; an image is removed.
+    for scene in [embedded, Scene::images()] {
+        scene.start("waits").kill();
+        let [record] = scene.records().try_into().unwrap();
+        let name = record["lv_name"].as_str().unwrap();
+        let behind = scene.path("behind");
+        fs::create_dir(&behind).unwrap();
+        let [link, theirs, ours] = ["2", "3", "4"].map(|number| scene.tmp().join(format!("{name}.{number}")));
+        symlink(&behind, &link).unwrap();
+        fs::create_dir(&theirs).unwrap();
+        chown(&theirs, Some(NOBODY), None).unwrap();
+        fs::create_dir(&ours).unwrap();
+        scene.kdev(&["pool", "cleanup"]).good();
+        assert!(behind.is_dir() && link.is_symlink());
+        assert!(theirs.is_dir() && !ours.exists());
+        scene.assert_no_trace();
+    }
+}

@@ -4,6 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::json;
+
+use crate::metrics::{events, kinds, metrics};
 use crate::scene::{Say, Scene};
 
 fn names(scene: &Scene) -> Vec<String> {
@@ -96,6 +99,48 @@ fn an_image_is_resized_copied_and_removed_also_when_it_is_kept() {
         .good();
     assert_eq!(said.matches("removed ").count(), 2, "{said}");
     scene.assert_no_trace();
+}
+
+#[test]
+fn a_volume_of_which_no_record_tells_is_not_taken_for_a_snapshot_that_failed() {
+    for scene in [Scene::embedded(), Scene::images()] {
+        scene
+            .child("takes_a_snapshot_by_a_taken_name_without_records")
+            .good();
+        scene.assert_no_trace();
+    }
+}
+
+#[test]
+fn a_snapshot_and_a_resizing_are_told_and_count() {
+    let scene = Scene::images();
+    scene.child("takes_snapshots_and_resizes").good();
+    assert_eq!(
+        kinds(&scene),
+        [
+            "allocated",
+            "snapshot",
+            "released",
+            "resized",
+            "resized",
+            "released"
+        ]
+    );
+    let [_, snapshot, _, more, less, _] = events(&scene).try_into().unwrap();
+    assert_eq!(snapshot["volumes"][0]["bytes"], 16 << 20);
+    assert!(snapshot["of"].as_str().unwrap().ends_with("-test"), "{snapshot}");
+    for (resized, from, to) in [(more, 16 << 20, 24 << 20), (less, 24 << 20, 8 << 20)] {
+        assert_eq!(
+            (&resized["from_bytes"], &resized["volumes"][0]["bytes"]),
+            (&json!(from), &json!(to))
+        );
+    }
+    let all = &metrics(&scene, &[])["all"];
+    assert_eq!((&all["volumes"], &all["released"]), (&json!(3), &json!(3)));
+    assert_eq!(
+        (&all["peak_volumes"], &all["peak_bytes"]),
+        (&json!(3), &json!(48 << 20))
+    );
 }
 
 #[test]

@@ -23,8 +23,8 @@ With --json: one document, {\"from\", \"until\", \"unreadable_lines\", \"by\", \
 
   FIGURES
     sessions        that got their volumes
-    volumes         of these sessions
-    size_bytes      of these volumes, together
+    volumes         of these sessions, and snapshots of them
+    size_bytes      of these, together, as they were made
     failures        sessions that could not be had
     released        volumes that their owners gave back
     kept            volumes that their owners kept

@@ -30,7 +30,8 @@ pub(crate) enum VolumeCommand {
     },
     /// Remove volumes that are kept, or that dead processes left
     ///
-    /// All of them, or none if one is held by a process that runs, or is not known to be dead, or is not ours.
+    /// All of them, or none if one is held by a process that runs, or is not known to be dead, or is another user's, or
+    /// is not ours.
     Rm {
         /// Their names, as `kdev pool status` shows them, or their paths
         #[arg(required = true, value_name = "VOLUME")]

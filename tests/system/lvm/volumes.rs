@@ -3,6 +3,14 @@
 use crate::lvm::disk::{Pool, run};
 use crate::scene::Say;
 
+/// Rounded up it is the same, and LVM would have it for an error.
+fn is_of_its_size_already(pool: &Pool, lv_name: &str) {
+    for size in ["32M", "30M"] {
+        let said = pool.kdev(&["volume", "resize", lv_name, size]).good();
+        assert_eq!(said, format!("`{lv_name}` is of 32M now\n"));
+    }
+}
+
 #[test]
 fn thick_volumes_are_resized_and_have_snapshots() {
     let pool = Pool::that_cleans(160, "zero");
@@ -49,6 +57,7 @@ fn thick_volumes_are_resized_and_have_snapshots() {
     let path = format!("/dev/{}/{test}", pool.vg);
     pool.kdev(&["volume", "resize", &path, "32M"]).good();
     assert_eq!(pool.volume_status(test)["size_bytes"], 32 << 20);
+    is_of_its_size_already(&pool, test);
 
     // What is not ours is not touched.
     run("lvcreate", &["--yes", "--size=8m", "--name=foreign", &pool.vg]);
@@ -88,9 +97,57 @@ fn thin_volumes_are_resized_and_have_snapshots() {
     let said = pool.kdev(&["volume", "snapshot", &before, "again"]).good();
     let again = said.split_whitespace().nth(1).unwrap().to_owned();
     pool.kdev(&["volume", "resize", &again, "32M"]).good();
+    is_of_its_size_already(&pool, &again);
     assert_eq!(pool.volume_status(&again)["verdict"], "kept");
     assert_eq!(pool.fullness()["given_out_bytes"], 48 << 20);
     pool.kdev(&["volume", "rm", &before, &again]).good();
     pool.assert_no_trace();
     pool.teardown().good();
+}
+
+#[test]
+fn a_volume_of_which_no_record_tells_is_not_taken_for_a_snapshot_that_failed() {
+    for pool in [Pool::new(96), Pool::thin(96, 4)] {
+        pool.child("takes_a_snapshot_by_a_taken_name_without_records")
+            .good();
+        pool.assert_no_trace();
+    }
+}
+
+/// LVM has made it larger, and what was added may show another's data.
+#[test]
+fn a_volume_whose_added_part_cannot_be_made_clean_is_of_its_old_size() {
+    let pool = Pool::that_cleans(96, "zero");
+    pool.child("passes").env("KDEV_KEEP", "always").good();
+    let [kept] = pool.lvs().try_into().unwrap();
+    let resize = pool.kdev(&["volume", "resize", &kept, "32M"]);
+    let mut where_nothing_can_be_cleaned = pool.program("unshare");
+    where_nothing_can_be_cleaned
+        .args(["--mount", "sh", "-c"])
+        .arg("mount --bind /bin/false /usr/sbin/blkdiscard && exec \"$@\"")
+        .arg("sh")
+        .arg(resize.get_program())
+        .args(resize.get_args());
+    let said = where_nothing_can_be_cleaned.say();
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    assert!(said.err.contains("blkdiscard --zeroout"), "{}", said.err);
+    let size = |pool: &Pool| {
+        let lv = format!("{}/{kept}", pool.vg);
+        let size = run(
+            "lvs",
+            &["--noheadings", "--nosuffix", "--units=b", "-o", "lv_size", &lv],
+        );
+        size.trim().parse::<u64>().unwrap()
+    };
+    assert_eq!(
+        (size(&pool), &pool.records()[0]["size_bytes"]),
+        (16 << 20, &(16 << 20).into())
+    );
+    pool.kdev(&["volume", "resize", &kept, "32M"]).good();
+    assert_eq!(
+        (size(&pool), &pool.records()[0]["size_bytes"]),
+        (32 << 20, &(32 << 20).into())
+    );
+    pool.kdev(&["volume", "rm", &kept]).good();
+    pool.assert_no_trace();
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::lvm::disk::run;
 use crate::lvm::ordinary::{ANN, JOE, ROOT_PROGRAM, Shared, owner_and_mode};
@@ -145,6 +146,43 @@ fn a_dead_users_mounts_and_volumes_are_that_users_to_clean_up() {
     assert!(shared.tag_of(&name).contains("kdev.kept"));
     let cleaned = joe.kdev_as(JOE, &["pool", "cleanup", "--kept"]).good();
     assert_eq!(cleaned, format!("removed {name}\n"));
+    joe.wait_for_watchdogs();
+}
+
+#[test]
+fn a_kept_volume_of_another_user_is_that_users_to_remove() {
+    let shared = Shared::new(64);
+    let (joe, ann) = (&shared.joe, &shared.ann);
+    ann.child_as(ANN, "passes").env("KDEV_KEEP", "always").good();
+    let name = shared.lv_of(ann);
+    let said = joe.kdev_as(JOE, &["volume", "rm", &name]).say();
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{}", said.err);
+    let whose = format!("`{name}` was not removed: it is user {ANN}'s (have that user, or root, remove it)");
+    assert!(said.err.contains(&whose), "{}", said.err);
+    assert_eq!(shared.pool.lvs(), std::slice::from_ref(&name));
+    let said = ann.kdev_as(ANN, &["volume", "rm", &name]).good();
+    assert_eq!(said, format!("removed {name}\n"));
+    ann.wait_for_watchdogs();
+}
+
+/// As when root has worked in a user's state directory.
+#[test]
+fn what_another_user_left_is_not_waited_for() {
+    let shared = Shared::new(64);
+    let (joe, vg) = (&shared.joe, &shared.pool.vg);
+    let mut roots = joe.child("waits");
+    roots.env("SUDO_UID", JOE.to_string()).env("KDEV_WATCHDOG", "off");
+    joe.start_command(&mut roots).kill();
+    run("lvcreate", &["--yes", "--extents=100%FREE", "--name=foreign", vg]);
+    let began = Instant::now();
+    let said = joe.child_as(JOE, "passes").say();
+    assert_eq!(said.code, Some(101), "{}", said.err);
+    assert!(said.err.contains("is needed"), "{}", said.err);
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    run("lvremove", &["--yes", &format!("{vg}/foreign")]);
+    joe.kdev(&["pool", "cleanup"])
+        .env("SUDO_UID", JOE.to_string())
+        .good();
     joe.wait_for_watchdogs();
 }
 
