@@ -19,7 +19,7 @@ use crate::owner::OwnerTag;
 use crate::root::attach;
 use crate::root::caller::Caller;
 use crate::root::nodes;
-use crate::root::options::{Options, may_be_mounted};
+use crate::root::options::{Options, check_type};
 use crate::root::run::Failure;
 use crate::root::verb::Verb;
 use crate::udev;
@@ -106,10 +106,7 @@ pub(super) fn act(verb: Verb, caller: &Caller) -> Result<Vec<u8>, Failure> {
             options,
         } => {
             let options = Options::parse(&options, &fs_type).map_err(Failure::Refused)?;
-            if !may_be_mounted(&fs_type, &attach::filesystems()) {
-                let why = format!("the kernel has not loaded `{fs_type}`, and that is for root to do");
-                return Err(Failure::Refused(why));
-            }
+            check_type(&fs_type).map_err(Failure::Refused)?;
             let (mapped, device) = owned_and_pinned(&vg, &name, &tag)?;
             if points_of(number_of(&device)?).len() >= MOST_MOUNTS {
                 let why = format!("`{name}` is mounted {MOST_MOUNTS} times already");

@@ -155,11 +155,11 @@ fn what_is_not_ones_own_cannot_be_reached_by_any_arguments() {
         ),
         (
             &["mount", vg, my_tag, mine, &own, "proc", "defaults"],
-            "for root to do",
+            "`proc` is for root to mount",
         ),
         (
-            &["mount", vg, my_tag, mine, &own, "overlay", "defaults"],
-            "for root to do",
+            &["mount", vg, my_tag, mine, &own, "f2fs", "defaults"],
+            "`f2fs` is for root to mount",
         ),
         (
             &["mount", vg, her_forged, hers, &own, "ext4", "defaults"],
@@ -220,6 +220,44 @@ fn what_is_not_ones_own_cannot_be_reached_by_any_arguments() {
         scene.wait_for_watchdogs();
     }
     pool.kdev(&["pool", "cleanup"]).good();
+}
+
+/// The kernel would open further devices as root, which the data on this one name.
+#[test]
+fn a_filesystem_of_several_devices_is_not_mounted_though_the_kernel_has_it() {
+    let shared = Shared::new(256);
+    let Shared { pool, joe, .. } = &shared;
+    let child = joe.start_command(&mut joe.child_as(JOE, "waits"));
+    let mine = shared.lv_of(joe);
+    let tag = shared.tag_of(&mine);
+    let new = mine.replace("-test", "-new");
+    let said = ask(JOE, &["create", &pool.vg, &tag, "drops", &new, "134217728"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let node = shared.node(&new);
+    as_user(JOE, "/usr/sbin/mkfs.btrfs", &["-q", node.to_str().unwrap()]).good();
+    let point = joe.tmp().join("point");
+    fs::create_dir(&point).unwrap();
+    chown(&point, Some(JOE), Some(JOE)).unwrap();
+    let known = fs::read_to_string("/proc/filesystems").unwrap();
+    assert!(known.contains("\tbtrfs\n"), "{known}");
+
+    let before = picture();
+    let point = point.to_str().unwrap();
+    let said = ask(JOE, &["mount", &pool.vg, &tag, &new, point, "btrfs", "defaults"]);
+    assert_eq!(said.code, REFUSED, "{}", said.err);
+    for why in [
+        "`btrfs` is for root to mount",
+        "other devices",
+        "as root",
+        "ext4, xfs",
+    ] {
+        assert!(said.err.contains(why), "{}", said.err);
+    }
+    assert_eq!(picture(), before);
+    let said = ask(JOE, &["remove", &pool.vg, &tag, &new]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    child.kill();
+    joe.wait_for_watchdogs();
 }
 
 /// As where sudo is told to keep it: kdev-root itself has to be proof against it.
