@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
 use kdev_volumes_spec::Bytes;
-use nix::errno::Errno;
 use nix::libc;
 
 use crate::error::Error;
@@ -184,25 +183,15 @@ fn mount(
     options: &Options,
     caller: Caller,
 ) -> Result<(), Failure> {
-    let directory = match attach::open_directory(point) {
-        Err(Errno::ELOOP | Errno::ENOTDIR) => {
-            let why = format!(
-                "`{}` is no directory, or there is a symbolic link on the way",
-                point.display()
-            );
-            return Err(Failure::Refused(why));
-        }
-        opened => opened.map_err(|err| Error::io("open the directory", point, err.into()))?,
-    };
-    let owner = attach::owner_of(&directory).map_err(|err| Error::io("look at", point, err.into()))?;
-    if owner != caller.uid {
-        let why = format!(
-            "`{}` belongs to user {owner}, and not to user {}",
+    let own = |directory: &OwnedFd| attach::owner_of(directory) == Ok(caller.uid);
+    // One answer for all: what is there, and whose, may be where the caller cannot look.
+    let directory = attach::open_directory(point).ok().filter(own).ok_or_else(|| {
+        Failure::Refused(format!(
+            "`{}` is no directory of user {}'s, or there is a symbolic link on the way",
             point.display(),
             caller.uid
-        );
-        return Err(Failure::Refused(why));
-    }
+        ))
+    })?;
     attach::mount(device, &directory, fs_type, options, caller)
         .map_err(|err| Error::io("mount the volume on", point, err).into())
 }

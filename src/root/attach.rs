@@ -90,8 +90,12 @@ pub(super) fn unmount(point: &Path, wanted: impl Fn(&Mount) -> bool) -> io::Resu
     let (Some(parent), Some(name)) = (point.parent(), point.file_name()) else {
         return Ok(false);
     };
-    let parent = open_directory(parent)?;
-    let found = Mount::of_descriptor(&open_from(&parent, Path::new(name))?);
+    // What is wrong with a directory is not told to who may not be able to look there.
+    let Ok(parent) = open_directory(parent) else {
+        return Ok(false);
+    };
+    let found = open_from(&parent, Path::new(name)).ok();
+    let found = found.and_then(|directory| Mount::of_descriptor(&directory));
     if !found.is_some_and(|mount| wanted(&mount)) {
         return Ok(false);
     }
