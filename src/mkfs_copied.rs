@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -26,22 +27,28 @@ pub(crate) fn is_needed(fs_type: &str, device: &Path) -> bool {
     fs_type == "xfs" && !nix::unistd::geteuid().is_root() && block_device(device).is_some()
 }
 
-/// Runs mkfs on a sparse file of the volume's size, in `$TMPDIR` or `/tmp`, and copies what it has written.
+/// Runs mkfs on a sparse file of the volume's size, in `$TMPDIR` or `/tmp`, and copies what it has written. The file
+/// has no name, so that nothing is left of it if we are killed.
 ///
 /// What it has not written stays on the volume as it was, as it does when mkfs works on a device.
 pub(crate) fn make(program: Invocation, device: &Path, size: u64, lease: &Lease) -> Result<()> {
-    let directory = std::env::temp_dir();
-    let failed = |err| Error::io("make a file of the volume's size in", &directory, err);
-    let image = tempfile::NamedTempFile::new_in(&directory).map_err(failed)?;
-    image.as_file().set_len(size).map_err(failed)?;
+    make_in(&std::env::temp_dir(), program, device, size, lease)
+}
+
+fn make_in(directory: &Path, program: Invocation, device: &Path, size: u64, lease: &Lease) -> Result<()> {
+    let failed = |err| Error::io("make a file of the volume's size in", directory, err);
+    let image = tempfile::tempfile_in(directory).map_err(failed)?;
+    image.set_len(size).map_err(failed)?;
+    let shared = image.try_clone().map_err(failed)?;
     sector_size(program, device)
-        .arg(image.path())
+        .arg(format!("/proc/self/fd/{}", shared.as_raw_fd()))
+        .keeping(Some(shared))
         .holding(lease.shared()?)
         .changing()
         .run()?;
     let failed = |err| Error::io("copy a new filesystem to", device, err);
     let to = File::options().write(true).open(device).map_err(failed)?;
-    copy(image.as_file(), &to).map_err(failed)?;
+    copy(&image, &to).map_err(failed)?;
     to.sync_all().map_err(failed)?;
     fault::point("filesystem copied");
     Ok(())
@@ -86,6 +93,27 @@ fn copy(from: &File, to: &File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever is killed meanwhile leaves nothing, then.
+    #[test]
+    fn a_filesystem_is_made_where_there_is_no_file_to_be_seen() {
+        let (dir, device) = (
+            tempfile::tempdir().unwrap(),
+            tempfile::NamedTempFile::new().unwrap(),
+        );
+        device.as_file().set_len(8192).unwrap();
+        let lease = Lease::inherited(tempfile::tempfile().unwrap());
+        // In the place of mkfs.
+        let script = format!(
+            "test -z \"$(ls -A {})\" && printf made | dd of=\"$1\" seek=4096 bs=1 conv=notrunc status=none",
+            dir.path().display()
+        );
+        let mkfs = Invocation::new("sh", "dash").unwrap();
+        let mkfs = mkfs.args(["-c", &script, "sh"]);
+        make_in(dir.path(), mkfs, device.path(), 8192, &lease).unwrap();
+        let made = fs::read(device.path()).unwrap();
+        assert_eq!((&made[4096..4100], made.len()), (&b"made"[..], 8192));
+    }
 
     #[test]
     fn what_is_written_is_copied_and_what_is_a_hole_is_left() {
