@@ -55,6 +55,7 @@ mod root;
 mod session;
 mod session_id;
 mod source;
+mod sparse;
 mod stacked;
 mod startup;
 mod state;

@@ -1,11 +1,11 @@
 use kdev_volumes_spec::Bytes;
 
-use crate::alter::copy;
 use crate::backend::{Leftover, Made, Named};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::holders::standing_on;
 use crate::images::{self, ImageDir};
+use crate::sparse;
 use crate::trust;
 
 pub(super) fn make(dir: &ImageDir, volume: &mut Named, is_kept: bool) -> Result<Made> {
@@ -37,7 +37,11 @@ pub(super) fn snapshot(origin: &Named, volume: &mut Named, is_kept: bool) -> Res
     volume.size = Bytes::new(from.metadata().map_err(failed)?.len());
     let image = dir.make(&volume.lv_name)?;
     volume.path = dir.image(&volume.lv_name);
-    copy(&from, &image, volume.size).map_err(failed)?;
+    let copied = image
+        .set_len(volume.size.get())
+        .and_then(|()| sparse::copy(&from, &image, volume.size))
+        .and_then(|()| image.sync_all());
+    copied.map_err(failed)?;
     if is_kept {
         mark_kept(volume)?;
     }
