@@ -56,6 +56,7 @@ mod root;
 mod session;
 mod session_id;
 mod source;
+mod sparse;
 mod stacked;
 mod startup;
 mod state;

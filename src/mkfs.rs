@@ -44,7 +44,7 @@ impl<'spec> Mkfs<'spec> {
             source: Box::new(err),
         };
         if mkfs_copied::is_needed(self.fs_type, &made.path) {
-            return mkfs_copied::make(self.program, &made.path, made.size.get(), lease).map_err(failed);
+            return mkfs_copied::make(self.program, &made.path, made.size, lease).map_err(failed);
         }
         let device = made.device.as_ref().map(LoopDevice::shared).transpose()?;
         let program = self

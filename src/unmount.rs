@@ -45,8 +45,11 @@ pub(crate) fn unmount_if(point: &Path, wanted: impl Fn(&OwnedFd) -> bool) -> io:
     let (Some(parent), Some(name)) = (point.parent(), point.file_name()) else {
         return Ok(false);
     };
-    let parent = held_dir::open(parent)?;
-    if !wanted(&held_dir::open_in(&parent, name)?) {
+    // What is wrong with a directory is not told: who asks may not be able to look there.
+    let Ok(parent) = held_dir::open(parent) else {
+        return Ok(false);
+    };
+    if !held_dir::open_in(&parent, name).is_ok_and(|found| wanted(&found)) {
         return Ok(false);
     }
     fchdir(&parent)?;

@@ -85,7 +85,8 @@ impl Volume {
     /// Mounts the filesystem on the volume, of whatever type, on a directory of its own.
     ///
     /// An image is mounted through a loop device, which only root can make and which goes when it is
-    /// unmounted.
+    /// unmounted. For an ordinary user, who has LVs by `kdev setup-sudo`, ext2 to ext4, XFS, FAT, exFAT and ISO 9660
+    /// are mounted; Btrfs, F2FS and others are root's to mount.
     ///
     /// ```no_run
     /// # fn example(test: kdev_volumes::Volume) -> Result<(), Box<dyn std::error::Error>> {

@@ -1,10 +1,8 @@
 //! Changing volumes that are there: making them larger or smaller, and taking snapshots of them.
 
-mod copy;
 mod resize;
 mod snapshot;
 
-pub(crate) use copy::copy;
 pub(crate) use resize::resize;
 pub(crate) use snapshot::{Snapshot, snapshot};
 

@@ -2,12 +2,12 @@ use std::fs::File;
 
 use kdev_volumes_spec::Bytes;
 
-use crate::alter::copy;
 use crate::backend::{Leftover, Made, Named};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::holders::standing_on;
 use crate::images::{self, ImageDir};
+use crate::sparse;
 use crate::trust;
 
 pub(super) fn make(dir: &ImageDir, volume: &mut Named, is_kept: bool) -> Result<Made> {
@@ -27,7 +27,11 @@ pub(super) fn snapshot(origin: &Named, volume: &mut Named, is_kept: bool) -> Res
     let from = images::pin(&origin.path, &origin.lv_name).ok_or_else(missing)?;
     volume.size = Bytes::new(from.metadata().map_err(failed)?.len());
     make_with(&dir, volume, is_kept, |image, volume| {
-        copy(&from, image, volume.size).map_err(failed)
+        let copied = image
+            .set_len(volume.size.get())
+            .and_then(|()| sparse::copy(&from, image, volume.size))
+            .and_then(|()| image.sync_all());
+        copied.map_err(failed)
     })
 }
 

@@ -8,7 +8,7 @@ pub(crate) use told::Told;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -195,7 +195,8 @@ impl Invocation {
         self
     }
 
-    /// Lets the program have a loop device open from its first moment on, should we die meanwhile.
+    /// Lets the program have a loop device, or a file without a name, open from its first moment on, should we die
+    /// meanwhile. The descriptor has the same number there.
     ///
     /// A loop device lives by who has it open. If that were only we, another session's could be under its number
     /// by the time that the program opens it by its path, and be formatted, or mounted.
@@ -241,12 +242,12 @@ impl Invocation {
             .stderr(Stdio::piped())
             .process_group(0);
         if let Some(device) = &self.device {
-            let device = device.try_clone()?;
-            // SAFETY: fcntl(2) is safe between fork and exec; the descriptor is open as long as the closure is,
-            // and it is the child's own copy whose flag is changed.
+            let number = device.as_raw_fd();
+            // SAFETY: fcntl(2) is safe between fork and exec; `self` has the descriptor open until the child is
+            // started, and it is the child's own copy whose flag is changed.
             unsafe {
                 command.pre_exec(move || {
-                    fcntl(&device, FcntlArg::F_SETFD(FdFlag::empty()))?;
+                    fcntl(BorrowedFd::borrow_raw(number), FcntlArg::F_SETFD(FdFlag::empty()))?;
                     Ok(())
                 });
             }

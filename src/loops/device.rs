@@ -9,11 +9,11 @@ use std::time::Duration;
 use kdev_volumes_spec::Bytes;
 use nix::errno::Errno;
 
-use crate::alter::copy;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::loops::attached::{OverFile, over_file};
 use crate::loops::ioctl::{self, LO_FLAGS_AUTOCLEAR, LO_FLAGS_DIRECT_IO};
+use crate::sparse;
 
 /// The directory whose file system holds the files behind loop devices.
 #[derive(Clone, Debug)]
@@ -139,7 +139,11 @@ impl LoopDevice {
         // What was written to the device is in its file then.
         self.device.sync_all().map_err(failed)?;
         let backing = dir.file()?;
-        copy(&self.backing, &backing, size).map_err(failed)?;
+        let copied = backing
+            .set_len(size.get())
+            .and_then(|()| sparse::copy(&self.backing, &backing, size))
+            .and_then(|()| backing.sync_all());
+        copied.map_err(failed)?;
         attach(&backing, name, LO_FLAGS_AUTOCLEAR).map_err(|source| Error::NoLoop { source })
     }
 

@@ -100,7 +100,7 @@ impl Group {
             .args(["--name", new.name, "--addtag", &new.tag.to_string()])
             .args(kept)
             .arg(format!("{}/{origin}", self.name));
-        lending(command, lock).run()?;
+        command.holding(lock).run()?;
         Ok(())
     }
 
@@ -117,7 +117,7 @@ impl Group {
                 .args(more)
                 .args(["--size", &format!("{}b", to.get())])
                 .arg(format!("{}/{lv_name}", self.name));
-            Ok(lending(command, lock))
+            Ok(command.holding(lock))
         };
         if !grows {
             // From 2.03.17 on LVM would have the filesystem made smaller first; before, it knows no such option.
@@ -215,13 +215,6 @@ pub(super) fn selection(owned: &[(&OwnerTag, Vec<&str>)]) -> String {
         format!("({} && ({}))", has(tag), named.join(" || "))
     });
     format!("{ours} && ({})", each.collect::<Vec<_>>().join(" || "))
-}
-
-fn lending(command: Invocation, lock: Option<File>) -> Invocation {
-    match lock {
-        Some(lock) => command.holding(lock),
-        None => command,
-    }
 }
 
 #[cfg(test)]

@@ -275,15 +275,20 @@ impl Group {
             .run()
     }
 
-    /// Finds an LV that has the name *and* the tag, in a VG of ours.
-    pub(crate) fn owned(&self, lv_name: &str, tag: &OwnerTag) -> Result<Option<Lv>> {
+    /// Finds LVs that have one of the names *and* the tag, in a VG of ours.
+    pub(crate) fn owned(&self, lv_names: &[&str], tag: &OwnerTag) -> Result<Vec<Lv>> {
+        let named: Vec<String> = lv_names
+            .iter()
+            .map(|lv_name| format!("{}/{lv_name}", self.name))
+            .collect();
         let done = reading("lvs")?
             .args(READABLE)
-            .args(["-o", LV_FIELDS, "--select", &selection(&[(tag, vec![lv_name])])])
-            .arg(format!("{}/{lv_name}", self.name))
+            .args(["-o", LV_FIELDS])
+            .args(["--select", &selection(&[(tag, lv_names.to_vec())])])
+            .args(named)
             .run()?;
         let rows = report::lvs(&done.command, &done.stdout)?;
-        Ok(rows.into_iter().map(Lv::from).find(|lv| lv.name == lv_name))
+        Ok(rows.into_iter().map(Lv::from).collect())
     }
 
     /// Finds an LV of the VG in the kernel, if it is active.

@@ -53,6 +53,12 @@ impl Mapped {
         (uuid == self.kernel_uuid).then_some(file)
     }
 
+    /// Returns the node that has the kernel's name for the device. That name nobody can change, and it is this
+    /// device's for as long as it is held.
+    pub(crate) fn node(&self) -> PathBuf {
+        Path::new("/dev").join(self.dir.file_name().unwrap_or_default())
+    }
+
     /// Returns the UUID by which the kernel, and udev, know it.
     pub(crate) fn kernel_uuid(&self) -> &str {
         &self.kernel_uuid

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
-use nix::errno::Errno;
+use kdev_volumes_spec::Bytes;
 use nix::libc;
 
 use crate::error::Error;
@@ -19,7 +18,8 @@ use crate::owner::OwnerTag;
 use crate::root::attach;
 use crate::root::caller::Caller;
 use crate::root::nodes;
-use crate::root::options::{Options, may_be_mounted};
+use crate::root::options::{Options, check_type};
+use crate::root::pinned::{all_owned_and_pinned, check_given, not_yours, number_of, owned, owned_and_pinned};
 use crate::root::run::Failure;
 use crate::root::verb::Verb;
 use crate::udev;
@@ -38,31 +38,7 @@ pub(super) fn act(verb: Verb, caller: &Caller) -> Result<Vec<u8>, Failure> {
             tag,
             is_kept,
             volumes,
-        } => {
-            let held = held()?;
-            let (lease, blank) = (Lease::inherited(held.0), Blank::inherited(held.1));
-            let (group, _, shell) = Group::open_to_make(&vg, Some(blank))?;
-            // LVs can be made without, and take longer.
-            let _ = udev::ensure();
-            let new: Vec<NewLv> = volumes
-                .iter()
-                .map(|(name, size)| NewLv {
-                    name,
-                    size: *size,
-                    tag: &tag,
-                    is_kept,
-                })
-                .collect();
-            group.wake(Some(lease.shared()?))?;
-            group.create(&new, &lease, shell)?;
-            for (name, _) in &volumes {
-                let (mapped, device) = pinned(&group, name)?;
-                // Before it is the caller's to read.
-                group.clean.apply(&mapped.path, &lease)?;
-                nodes::give(&device, mapped.kernel_uuid(), *caller)?;
-            }
-            Ok(nothing)
-        }
+        } => create(&vg, &tag, is_kept, &volumes, *caller).map(|()| nothing),
         Verb::Remove { vg, tag, names } => {
             let group = Group::on_record(&vg);
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -81,10 +57,8 @@ pub(super) fn act(verb: Verb, caller: &Caller) -> Result<Vec<u8>, Failure> {
         }
         Verb::Keep { vg, tag, names } => {
             let group = Group::on_record(&vg);
-            for name in &names {
-                owned(&group, name, &tag)?;
-            }
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            owned(&group, &names, &tag)?;
             group.mark_kept(&names, &tag)?;
             Ok(nothing)
         }
@@ -106,11 +80,9 @@ pub(super) fn act(verb: Verb, caller: &Caller) -> Result<Vec<u8>, Failure> {
             options,
         } => {
             let options = Options::parse(&options, &fs_type).map_err(Failure::Refused)?;
-            if !may_be_mounted(&fs_type, &attach::filesystems()) {
-                let why = format!("the kernel has not loaded `{fs_type}`, and that is for root to do");
-                return Err(Failure::Refused(why));
-            }
-            let (mapped, device) = owned_and_pinned(&vg, &name, &tag)?;
+            check_type(&fs_type).map_err(Failure::Refused)?;
+            let (mapped, device) = owned_and_pinned(&Group::on_record(&vg), &name, &tag)?;
+            check_given(&device, &format!("{vg}/{name}"), *caller)?;
             if points_of(number_of(&device)?).len() >= MOST_MOUNTS {
                 let why = format!("`{name}` is mounted {MOST_MOUNTS} times already");
                 return Err(Failure::Refused(why));
@@ -118,7 +90,7 @@ pub(super) fn act(verb: Verb, caller: &Caller) -> Result<Vec<u8>, Failure> {
             mount(&mapped.path, &point, &fs_type, &options, *caller).map(|()| nothing)
         }
         Verb::Unmount { vg, tag, name, point } => {
-            let (_, device) = owned_and_pinned(&vg, &name, &tag)?;
+            let (_, device) = owned_and_pinned(&Group::on_record(&vg), &name, &tag)?;
             let number = BTreeSet::from([number_of(&device)?]);
             // It is open here, and by that in use by nothing.
             match attach::unmount(&point, |mount| mount.is_of(&number)) {
@@ -134,10 +106,40 @@ pub(super) fn act(verb: Verb, caller: &Caller) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn not_yours(vg: &str, name: &str) -> Failure {
-    Failure::Refused(format!(
-        "LV `{vg}/{name}` has not the tag that was named, or VG `{vg}` is no pool of ours"
-    ))
+/// Makes LVs, and gives them to the caller as clean as their pool promises.
+///
+/// The first may be zeroed for long, in which others work on the same VG. So all of them are held before that: what
+/// is held stays, and nothing else can come to have its name.
+fn create(
+    vg: &str,
+    tag: &OwnerTag,
+    is_kept: bool,
+    volumes: &[(String, Bytes)],
+    caller: Caller,
+) -> Result<(), Failure> {
+    let held = held()?;
+    let (lease, blank) = (Lease::inherited(held.0), Blank::inherited(held.1));
+    let (group, _, shell) = Group::open_to_make(vg, Some(blank))?;
+    // LVs can be made without, and take longer.
+    let _ = udev::ensure();
+    let new: Vec<NewLv> = volumes
+        .iter()
+        .map(|(name, size)| NewLv {
+            name,
+            size: *size,
+            tag,
+            is_kept,
+        })
+        .collect();
+    group.wake(Some(lease.shared()?))?;
+    group.create(&new, &lease, shell)?;
+    let names: Vec<&str> = volumes.iter().map(|(name, _)| name.as_str()).collect();
+    for (mapped, device) in all_owned_and_pinned(&group, &names, tag)? {
+        // Before it is the caller's to read.
+        group.clean.apply(&mapped.node(), &lease)?;
+        nodes::give(&device, mapped.kernel_uuid(), caller)?;
+    }
+    Ok(())
 }
 
 fn room(vg: &str) -> Result<Vec<u8>, Failure> {
@@ -174,45 +176,6 @@ fn held() -> Result<(File, File), Failure> {
     Ok((held.try_clone().map_err(failed)?, held))
 }
 
-/// Finds an LV with just that tag, in a VG of ours.
-fn owned(group: &Group, name: &str, tag: &OwnerTag) -> Result<String, Failure> {
-    match group.owned(name, tag)? {
-        Some(lv) => Ok(lv.uuid),
-        None => Err(not_yours(&group.name, name)),
-    }
-}
-
-fn pinned(group: &Group, name: &str) -> Result<(Mapped, File), Failure> {
-    let found = group.mapped(name).and_then(|mapped| {
-        let device = mapped.pin()?;
-        Some((mapped, device))
-    });
-    found.ok_or_else(|| {
-        let missing = Error::Missing {
-            what: format!("the device of LV `{}/{name}`", group.name),
-            hint: "is it active? does udevd run?",
-        };
-        missing.into()
-    })
-}
-
-/// The device is held, so that it is of this LV as long as we have it.
-fn owned_and_pinned(vg: &str, name: &str, tag: &OwnerTag) -> Result<(Mapped, File), Failure> {
-    let group = Group::on_record(vg);
-    let uuid = owned(&group, name, tag)?;
-    let (mapped, device) = pinned(&group, name)?;
-    match mapped.uuid == uuid {
-        true => Ok((mapped, device)),
-        false => Err(not_yours(vg, name)),
-    }
-}
-
-fn number_of(device: &File) -> Result<u64, Failure> {
-    let found = device.metadata();
-    let found = found.map_err(|err| Error::io("look at", "the device", err))?;
-    Ok(found.rdev())
-}
-
 fn mount(
     device: &Path,
     point: &Path,
@@ -220,25 +183,15 @@ fn mount(
     options: &Options,
     caller: Caller,
 ) -> Result<(), Failure> {
-    let directory = match attach::open_directory(point) {
-        Err(Errno::ELOOP | Errno::ENOTDIR) => {
-            let why = format!(
-                "`{}` is no directory, or there is a symbolic link on the way",
-                point.display()
-            );
-            return Err(Failure::Refused(why));
-        }
-        opened => opened.map_err(|err| Error::io("open the directory", point, err.into()))?,
-    };
-    let owner = attach::owner_of(&directory).map_err(|err| Error::io("look at", point, err.into()))?;
-    if owner != caller.uid {
-        let why = format!(
-            "`{}` belongs to user {owner}, and not to user {}",
+    let own = |directory: &OwnedFd| attach::owner_of(directory) == Ok(caller.uid);
+    // One answer for all: what is there, and whose, may be where the caller cannot look.
+    let directory = attach::open_directory(point).ok().filter(own).ok_or_else(|| {
+        Failure::Refused(format!(
+            "`{}` is no directory of user {}'s, or there is a symbolic link on the way",
             point.display(),
             caller.uid
-        );
-        return Err(Failure::Refused(why));
-    }
+        ))
+    })?;
     attach::mount(device, &directory, fs_type, options, caller)
         .map_err(|err| Error::io("mount the volume on", point, err).into())
 }

@@ -2,7 +2,7 @@
 //! caller's twice: what was looked at is held open, and mounted on.
 
 use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -148,10 +148,4 @@ fn owned(result: c_long) -> io::Result<OwnedFd> {
     let descriptor = i32::try_from(done(result)?).map_err(io::Error::other)?;
     // SAFETY: the kernel has just made it, for nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-/// What the kernel says that it can mount.
-pub(super) fn filesystems() -> String {
-    // Where it says nothing, the common ones are left.
-    fs::read_to_string("/proc/filesystems").unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! The program `kdev-root`: what an ordinary user may have done as root, by sudo.
 //!
 //! All that reaches it is hostile until it is proved otherwise: arguments, environment, descriptors, signals,
-//! limits and paths. A new verb needs a row in each of its tables of refusals, and in `tests/system/lvm/ordinary.rs`.
+//! limits and paths. A new verb needs a row in each of its tables of refusals, and in `tests/system/lvm/ordinary/hostile.rs`.
 
 mod act;
 mod attach;
@@ -9,6 +9,7 @@ mod caller;
 mod check;
 mod nodes;
 mod options;
+mod pinned;
 mod run;
 mod surroundings;
 mod verb;

@@ -2,9 +2,9 @@
 //! again on many events: so a rule of udev's knows the owner, by the UUID that the kernel has for the LV.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -72,19 +72,8 @@ fn file(kernel_uuid: &str) -> PathBuf {
 
 fn write_down(kernel_uuid: &str, caller: Caller) -> Result<()> {
     let failed = |err| Error::io("write down the owner in", DIR, err);
-    let mut builder = DirBuilder::new();
-    builder.mode(0o755).recursive(true).create(DIR).map_err(failed)?;
     let text = format!("KDEV_OWNER={}\n", caller.uid);
-    replace(&file(kernel_uuid), &text).map_err(failed)
-}
-
-/// Nobody ever reads half of it.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let mut new = tempfile::Builder::new().prefix(".kdev-").tempfile_in(DIR)?;
-    new.write_all(text.as_bytes())?;
-    new.as_file().set_permissions(Permissions::from_mode(0o644))?;
-    new.persist(file)?;
-    Ok(())
+    udev::replace(&file(kernel_uuid), &text).map_err(failed)
 }
 
 #[cfg(test)]

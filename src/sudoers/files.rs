@@ -13,6 +13,7 @@ use crate::command::Invocation;
 use crate::error::{Error, Result};
 use crate::root::PROGRAM;
 use crate::sudoers::line::MARK;
+use crate::sudoers::way::directories_to;
 
 /// sudo reads all of this directory, but for names with a `.` in them (sudoers(5)).
 pub(super) const SUDOERS: &str = "/etc/sudoers.d/kdev-volumes";
@@ -85,9 +86,10 @@ fn is_ours(file: &Path) -> Result<bool> {
     }
 }
 
-/// Who may write to a directory, or to one above it, may put another program in the place of ours.
+/// Who may write to a directory, or to one on the way to it, may put another program in the place of ours.
 fn only_roots(directory: &Path) -> Result<()> {
-    for above in directory.ancestors() {
+    let way = directories_to(directory).map_err(|err| Error::io("look at", directory, err))?;
+    for above in &way {
         let found = fs::metadata(above).map_err(|err| Error::io("look at", above, err))?;
         if found.uid() != 0 || found.mode() & 0o022 != 0 {
             return Err(Error::Untrusted {

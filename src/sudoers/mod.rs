@@ -2,6 +2,7 @@
 
 mod files;
 mod line;
+mod way;
 
 use std::path::PathBuf;
 

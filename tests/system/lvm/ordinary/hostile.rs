@@ -119,23 +119,23 @@ fn what_is_not_ones_own_cannot_be_reached_by_any_arguments() {
         // Mounting.
         (
             &["mount", vg, my_tag, mine, "/etc", "ext4", "defaults"],
-            "belongs to user 0",
+            "no directory of user",
         ),
         (
             &["mount", vg, my_tag, mine, &not_own, "ext4", "defaults"],
-            "belongs to user 0",
+            "no directory of user",
         ),
         (
             &["mount", vg, my_tag, mine, &her_point, "ext4", "defaults"],
-            "belongs to user",
+            "no directory of user",
         ),
         (
             &["mount", vg, my_tag, mine, &link, "ext4", "defaults"],
-            "symbolic link",
+            "no directory of user",
         ),
         (
             &["mount", vg, my_tag, mine, &through_link, "ext4", "defaults"],
-            "symbolic link",
+            "no directory of user",
         ),
         (
             &["mount", vg, my_tag, mine, "/tmp/../etc", "ext4", "defaults"],
@@ -155,11 +155,11 @@ fn what_is_not_ones_own_cannot_be_reached_by_any_arguments() {
         ),
         (
             &["mount", vg, my_tag, mine, &own, "proc", "defaults"],
-            "for root to do",
+            "`proc` is for root to mount",
         ),
         (
-            &["mount", vg, my_tag, mine, &own, "overlay", "defaults"],
-            "for root to do",
+            &["mount", vg, my_tag, mine, &own, "f2fs", "defaults"],
+            "`f2fs` is for root to mount",
         ),
         (
             &["mount", vg, her_forged, hers, &own, "ext4", "defaults"],
@@ -220,6 +220,91 @@ fn what_is_not_ones_own_cannot_be_reached_by_any_arguments() {
         scene.wait_for_watchdogs();
     }
     pool.kdev(&["pool", "cleanup"]).good();
+}
+
+/// The kernel would open further devices as root, which the data on this one name.
+#[test]
+fn a_filesystem_of_several_devices_is_not_mounted_though_the_kernel_has_it() {
+    let shared = Shared::new(256);
+    let Shared { pool, joe, .. } = &shared;
+    let child = joe.start_command(&mut joe.child_as(JOE, "waits"));
+    let mine = shared.lv_of(joe);
+    let tag = shared.tag_of(&mine);
+    let new = mine.replace("-test", "-new");
+    let said = ask(JOE, &["create", &pool.vg, &tag, "drops", &new, "134217728"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let node = shared.node(&new);
+    as_user(JOE, "/usr/sbin/mkfs.btrfs", &["-q", node.to_str().unwrap()]).good();
+    let point = joe.tmp().join("point");
+    fs::create_dir(&point).unwrap();
+    chown(&point, Some(JOE), Some(JOE)).unwrap();
+    let known = fs::read_to_string("/proc/filesystems").unwrap();
+    assert!(known.contains("\tbtrfs\n"), "{known}");
+
+    let before = picture();
+    let point = point.to_str().unwrap();
+    let said = ask(JOE, &["mount", &pool.vg, &tag, &new, point, "btrfs", "defaults"]);
+    assert_eq!(said.code, REFUSED, "{}", said.err);
+    for why in [
+        "`btrfs` is for root to mount",
+        "other devices",
+        "as root",
+        "ext4, xfs",
+    ] {
+        assert!(said.err.contains(why), "{}", said.err);
+    }
+    assert_eq!(picture(), before);
+    let said = ask(JOE, &["remove", &pool.vg, &tag, &new]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    child.kill();
+    joe.wait_for_watchdogs();
+}
+
+/// Whatever is there, and whose it is: who cannot look there hears the same of all.
+#[test]
+fn what_a_user_cannot_see_is_not_told_either() {
+    let shared = Shared::new(128);
+    let Shared { pool, joe, .. } = &shared;
+    let child = joe.start_command(&mut joe.child_as(JOE, "waits"));
+    let mine = shared.lv_of(joe);
+    let tag = shared.tag_of(&mine);
+    let hidden = pool.path("hidden");
+    fs::create_dir(&hidden).unwrap();
+    fs::create_dir(hidden.join("roots")).unwrap();
+    fs::create_dir(hidden.join("anns")).unwrap();
+    chown(hidden.join("anns"), Some(ANN), Some(ANN)).unwrap();
+    fs::write(hidden.join("file"), "").unwrap();
+    symlink("roots", hidden.join("link")).unwrap();
+    fs::set_permissions(&hidden, Permissions::from_mode(0o700)).unwrap();
+
+    for verb in ["mount", "unmount"] {
+        let answer = |below: &str| {
+            let point = hidden.join(below);
+            let point = point.to_str().unwrap();
+            let mut args = vec![verb, &pool.vg, &tag, &mine, point];
+            if verb == "mount" {
+                args.extend(["ext4", "defaults"]);
+            }
+            let said = ask(JOE, &args);
+            (said.code, said.out, said.err.replace(point, "THERE"))
+        };
+        let expected = answer("missing");
+        assert_eq!(expected.0, REFUSED, "{}", expected.2);
+        for below in [
+            "roots",
+            "anns",
+            "file",
+            "link",
+            "roots/missing",
+            "file/missing",
+            "missing/missing",
+            "link/missing",
+        ] {
+            assert_eq!(answer(below), expected, "{verb} {below}");
+        }
+    }
+    child.kill();
+    joe.wait_for_watchdogs();
 }
 
 /// As where sudo is told to keep it: kdev-root itself has to be proof against it.

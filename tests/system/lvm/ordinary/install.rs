@@ -46,6 +46,21 @@ fn what_sudo_is_told_is_only_written_where_it_is_safe_and_taken_away_again() {
         "{}",
         said.err
     );
+    // Nor by way of a link, where only this command sees it.
+    let script = "mount -t tmpfs -o mode=755 none /usr/local && mkdir -p /usr/local/open/sbin \
+                  && chmod 777 /usr/local/open && ln -s open/sbin /usr/local/sbin && exec \"$@\"";
+    let kdev_itself = pool.kdev(&["setup-sudo", "--install", "--user=kdev-joe"]);
+    let said = pool
+        .program("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(kdev_itself.get_program())
+        .args(kdev_itself.get_args())
+        .say();
+    assert!(
+        said.code == Some(1) && said.err.contains("go-w /usr/local/open`"),
+        "{}",
+        said.err
+    );
     assert_eq!(fs::read_to_string(SUDOERS).unwrap(), text);
 
     // Others than root could have written it: it is not asked.

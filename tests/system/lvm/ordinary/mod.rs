@@ -3,9 +3,11 @@
 mod hostile;
 mod install;
 mod own;
+mod races;
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -135,4 +137,13 @@ fn ask(user: u32, args: &[&str]) -> Said {
 fn owner_and_mode(path: &Path) -> (u32, u32) {
     let found = fs::metadata(path).unwrap();
     (found.uid(), found.mode() & 0o777)
+}
+
+/// Writes all over a device.
+fn dirty(device: &Path) {
+    let mut device = File::options().write(true).open(device).unwrap();
+    let ones = vec![1; 1 << 20];
+    // It ends when there is no room.
+    while device.write_all(&ones).is_ok() {}
+    device.sync_all().unwrap();
 }

@@ -1,25 +1,15 @@
 //! What ordinary users do with volumes of their own.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::lvm::disk::run;
-use crate::lvm::ordinary::{ANN, JOE, ROOT_PROGRAM, Shared, owner_and_mode};
+use crate::lvm::ordinary::{ANN, JOE, ROOT_PROGRAM, Shared, dirty, owner_and_mode};
 use crate::lvm::suite::from_bed;
 use crate::scene::{Say, wait_until};
-
-/// Writes all over a device.
-fn dirty(device: &Path) {
-    let mut device = File::options().write(true).open(device).unwrap();
-    let ones = vec![1; 1 << 20];
-    // It ends when there is no room.
-    while device.write_all(&ones).is_ok() {}
-    device.sync_all().unwrap();
-}
 
 #[test]
 fn an_ordinary_user_runs_the_annotated_suite() {

@@ -1,3 +1,5 @@
+//! Copying sparse files.
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -5,10 +7,9 @@ use kdev_volumes_spec::Bytes;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 
-/// Makes an empty file what another one is, without what that has no blocks for. Where the filesystem can, the
-/// kernel has both share their blocks (`copy_file_range`), and it costs nothing.
+/// Writes to a file or device what is in another file, without what that has no blocks for, in whose place stays what
+/// was there. Where the filesystem can, the kernel has both share their blocks (`copy_file_range`), and it costs nothing.
 pub(crate) fn copy(mut from: &File, mut to: &File, size: Bytes) -> io::Result<()> {
-    to.set_len(size.get())?;
     let mut at = 0;
     while let Some(data) = seek(from, at, Whence::SeekData)?.filter(|&data| data < size.get()) {
         // The end of the file is a hole too.
@@ -22,7 +23,7 @@ pub(crate) fn copy(mut from: &File, mut to: &File, size: Bytes) -> io::Result<()
         }
         at = end;
     }
-    to.sync_all()
+    Ok(())
 }
 
 /// `None` if there is nothing of that kind any more.
@@ -58,6 +59,7 @@ mod tests {
             let bytes = vec![7; usize::try_from(length).unwrap()];
             from.write_all_at(&bytes, at).unwrap();
         }
+        to.set_len(8 * M).unwrap();
         copy(&from, &to, Bytes::new(8 * M)).unwrap();
         let read = |file: &File| {
             let mut bytes = vec![0; usize::try_from(8 * M).unwrap()];
@@ -68,5 +70,21 @@ mod tests {
         assert!(read(&from) == read(&to));
         let data: u64 = written.iter().map(|(_, length)| length + (64 << 10)).sum();
         assert!(to.metadata().unwrap().blocks() * 512 <= data.min(8 * M) + (64 << 10));
+    }
+    #[test]
+    fn where_the_file_has_a_hole_what_was_there_stays() {
+        let (from, to) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        from.set_len(8 * M).unwrap();
+        from.write_all_at(&[1; 4096], 3 * M).unwrap();
+        to.write_all_at(&vec![7; usize::try_from(8 * M).unwrap()], 0)
+            .unwrap();
+        copy(&from, &to, Bytes::new(8 * M)).unwrap();
+        let bytes = [0, 3 * M, 3 * M + 4095, 7 * M].map(|at| {
+            let mut byte = [0];
+            to.read_exact_at(&mut byte, at).unwrap();
+            byte[0]
+        });
+        assert_eq!(bytes, [7, 1, 1, 7]);
+        assert_eq!(to.metadata().unwrap().len(), 8 * M);
     }
 }
