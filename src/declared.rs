@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::harness::{DECLARATIONS, Declaration, DeclaredVolume};
-use crate::state::write_by_rename;
+use crate::replace::write_by_rename;
 
 /// The variable that names the directory for the files. Set by `kdev plan`, for no one else to use.
 pub(crate) const DIRECTORY_VARIABLE: &str = "KDEV_PLAN_DIR";

@@ -50,6 +50,7 @@ mod pools_file;
 mod process;
 mod queue;
 mod reap;
+mod replace;
 mod request;
 mod retention;
 mod root;

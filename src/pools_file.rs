@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::lock::FileLock;
 use crate::loops;
-use crate::state::{remove_unfinished, write_by_rename};
+use crate::replace::{remove_unfinished, write_by_rename};
 use crate::state_dir::StateDir;
 use crate::trust;
 

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
 
@@ -9,13 +8,13 @@ use crate::error::{Error, Result};
 use crate::lease::Blank;
 use crate::lvm::by_sudo::{self, BySudo};
 use crate::lvm::change::selection;
+use crate::lvm::lv::{Lv, hidden_name, wedged};
 use crate::lvm::report::{self, LV_FIELDS, LvRow, READABLE, VG_FIELDS, VgRow};
 use crate::lvm::shell::{self, Shell};
-use crate::lvm::thin::{is_part, percent, usage};
-use crate::lvm::{KEPT_TAG, Mapped, POOL_TAG, reading};
+use crate::lvm::thin::{is_part, usage};
+use crate::lvm::{Mapped, POOL_TAG, reading};
 use crate::owner::OwnerTag;
 use crate::root::Verb;
-use crate::session_id::SessionId;
 use crate::thin::{Overcommit, Thin};
 
 /// A VG that carries our tag, or did when something about it was written down. What removes or marks
@@ -36,19 +35,6 @@ pub(crate) struct Room {
     pub(crate) free: Bytes,
     pub(crate) extent: Bytes,
     pub(crate) thin: Option<Thin>,
-}
-
-/// An LV of such a VG, ours or not.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Lv {
-    pub(crate) name: String,
-    pub(crate) uuid: String,
-    pub(crate) size: Bytes,
-    /// Below `/dev/mapper`; fstests' `check` takes no other kind of link.
-    pub(crate) path: PathBuf,
-    /// How much of it is written, if it is thin and active.
-    pub(crate) written: Option<Bytes>,
-    tags: Vec<String>,
 }
 
 /// What is in a VG.
@@ -306,71 +292,6 @@ impl Room {
     }
 }
 
-impl Lv {
-    /// Returns what the tags say of the owner; `None` if this LV is not ours.
-    ///
-    /// Ours has one owner's tag, and that names the same session as the LV's name does.
-    pub(crate) fn owner(&self) -> Option<OwnerTag> {
-        let mut owners = self.tags.iter().filter_map(|tag| OwnerTag::parse(tag));
-        let (owner, second) = (owners.next()?, owners.next());
-        (second.is_none() && SessionId::of_lv(&self.name).as_ref() == Some(&owner.session)).then_some(owner)
-    }
-
-    pub(crate) fn is_kept(&self) -> bool {
-        self.tags.iter().any(|tag| tag == KEPT_TAG)
-    }
-}
-
-impl From<LvRow> for Lv {
-    fn from(row: LvRow) -> Self {
-        let percent = percent(&row.data_percent).filter(|_| !row.pool_lv.is_empty());
-        Self {
-            written: percent.map(|percent| written(row.lv_size, percent)),
-            name: row.lv_name,
-            uuid: row.lv_uuid,
-            size: Bytes::new(row.lv_size),
-            path: row.lv_dm_path.into(),
-            tags: row.lv_tags,
-        }
-    }
-}
-
-/// At most so much: what is given back is not to be taken for less than it was.
-fn written(size: u64, percent: u8) -> Bytes {
-    let written = u128::from(size) * (u128::from(percent) + 1) / 100;
-    Bytes::new(u64::try_from(written).unwrap_or(size).min(size))
-}
-
-/// Returns the name of an LV that is a part of another; LVM shows it in brackets.
-pub(super) fn hidden_name(row: &LvRow) -> Option<&str> {
-    row.lv_name.strip_prefix('[')?.strip_suffix(']')
-}
-
-/// Finds the data and metadata of thin pools with our tag that are active while their pool is not.
-pub(super) fn wedged(rows: &[LvRow]) -> Vec<String> {
-    let is_idle_pool = |name: &str| {
-        rows.iter().any(|row| {
-            let is_ours = row.lv_tags.iter().any(|tag| tag == POOL_TAG);
-            // A pool whose volumes are active is at work, with or without a device of its own.
-            let is_idle = row.lv_active.is_empty() && row.data_percent.is_empty();
-            row.lv_name == name && is_ours && is_idle
-        })
-    };
-    let parts = rows
-        .iter()
-        .filter(|row| row.lv_active == "active")
-        .filter_map(hidden_name);
-    parts
-        .filter(|part| {
-            let pool = part
-                .strip_suffix("_tmeta")
-                .or_else(|| part.strip_suffix("_tdata"));
-            pool.is_some_and(is_idle_pool)
-        })
-        .map(str::to_owned)
-        .collect()
-}
-
 fn find(name: &str) -> Result<Option<VgRow>> {
     let done = match BySudo::find()? {
         Some(sudo) => Some(sudo.run(&Verb::Room { vg: name.to_owned() })?),
@@ -404,73 +325,5 @@ fn asked(name: &str) -> Result<Option<Finished>> {
     {
         true => Err(asked.error()),
         false => Ok(None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    const NAME: &str = "kdev-20251115103045-a3f9d2-test";
-    const TAG: &str = "kdev:s=20251115103045-a3f9d2:p=1234.81234567:b=f5a2b1c0:n=4026531836:h=1a2b3c4d:u=0";
-    const OTHER: &str = "kdev:s=20251115103045-ffffff:p=1234.81234567";
-
-    fn row(name: &str, tag: &str, active: &str) -> LvRow {
-        LvRow {
-            lv_name: name.into(),
-            lv_uuid: String::new(),
-            lv_dm_path: String::new(),
-            lv_tags: vec![tag.into()],
-            lv_size: 0,
-            lv_active: active.into(),
-            vg_uuid: String::new(),
-            pool_lv: String::new(),
-            lv_layout: String::new(),
-            data_percent: String::new(),
-            metadata_percent: String::new(),
-        }
-    }
-
-    #[rstest]
-    #[case::wedged(POOL_TAG, "", "active", true)]
-    #[case::at_work(POOL_TAG, "active", "active", false)]
-    #[case::at_rest(POOL_TAG, "", "", false)]
-    #[case::not_known(POOL_TAG, "unknown", "active", false)]
-    #[case::somebody_elses("", "", "active", false)]
-    fn a_thin_pool_is_wedged_by_a_part_that_is_active_alone(
-        #[case] tag: &str,
-        #[case] pool: &str,
-        #[case] part: &str,
-        #[case] is_wedged: bool,
-    ) {
-        let rows = [
-            row("p", tag, pool),
-            row("[p_tmeta]", "", part),
-            row("[p_tdata]", "", ""),
-        ];
-        let expected: &[&str] = if is_wedged { &["p_tmeta"] } else { &[] };
-        assert_eq!(wedged(&rows), expected);
-    }
-
-    #[rstest]
-    #[case::ours(NAME, &[TAG], true)]
-    #[case::ours_with_other_tags(NAME, &["backup", TAG, KEPT_TAG], true)]
-    #[case::untagged(NAME, &[], false)]
-    #[case::only_kept(NAME, &[KEPT_TAG], false)]
-    #[case::another_sessions_tag(NAME, &[OTHER], false)]
-    #[case::two_owners(NAME, &[TAG, OTHER], false)]
-    #[case::another_name("root", &[TAG], false)]
-    fn an_lv_is_ours_by_its_tag_and_its_name(#[case] name: &str, #[case] tags: &[&str], #[case] ours: bool) {
-        let lv = Lv {
-            name: name.into(),
-            uuid: String::new(),
-            size: Bytes::new(0),
-            path: PathBuf::new(),
-            written: None,
-            tags: tags.iter().map(ToString::to_string).collect(),
-        };
-        assert_eq!(lv.owner().is_some(), ours);
     }
 }

@@ -3,6 +3,7 @@
 mod by_sudo;
 mod change;
 mod group;
+mod lv;
 mod mapped;
 mod physical;
 mod report;
@@ -11,7 +12,8 @@ mod thin;
 
 pub(crate) use by_sudo::{MountBySudo, is_the_way};
 pub(crate) use change::NewLv;
-pub(crate) use group::{Group, Listing, Lv, Reported, Room};
+pub(crate) use group::{Group, Listing, Reported, Room};
+pub(crate) use lv::Lv;
 pub(crate) use mapped::{Mapped, MappedName, mapped_name, unmap};
 pub(crate) use physical::{
     Physical, Promise, announce, complete_group, make_group, physical_at, physical_by_uuid, physicals_of,

@@ -14,7 +14,7 @@ use crate::fault;
 use crate::here::Here;
 use crate::mounts::{block_device, text_of};
 use crate::pools_file::{Locked, PoolEntry};
-use crate::state::write_by_rename;
+use crate::replace::write_by_rename;
 use crate::state_dir::StateDir;
 use crate::trust;
 

@@ -1,11 +1,11 @@
-use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Write};
-use std::path::Path;
+use std::fs;
+use std::io::{BufWriter, ErrorKind, Write};
 
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::lock::FileLock;
+use crate::replace::{remove_unfinished, replace};
 use crate::state::records::{Records, VERSION};
 use crate::state_dir::StateDir;
 use crate::trust;
@@ -113,42 +113,6 @@ impl State {
         })
         .map_err(failed)
     }
-}
-
-/// Replaces a file so that a reader finds the old one or the new one, never a part.
-pub(crate) fn write_by_rename(dir: &Path, file: &Path, text: &[u8]) -> io::Result<()> {
-    replace(dir, file, |new| new.write_all(text))
-}
-
-fn replace(dir: &Path, file: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let mut new = tempfile::Builder::new()
-        .prefix(&new_prefix(file))
-        .tempfile_in(dir)?;
-    write(new.as_file_mut())?;
-    fault::step("file written aside")?;
-    trust::give(new.as_file(), dir)?;
-    new.persist(file)?;
-    fault::step("file replaced")
-}
-
-/// What the names begin with of files that are to take this one's place.
-fn new_prefix(file: &Path) -> String {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    format!(".{name}.new-")
-}
-
-/// Removes what writers left who died before their file was in its place.
-///
-/// To be called under the lock under which the file is written.
-pub(crate) fn remove_unfinished(dir: &Path, file: &Path) -> io::Result<()> {
-    let prefix = new_prefix(file);
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 enum Loaded {

@@ -1,9 +1,10 @@
 //! The records of who holds which volume: `lv-state.json`.
 
 mod file;
+mod layout;
 mod record;
 mod records;
 
-pub(crate) use file::{State, remove_unfinished, write_by_rename};
+pub(crate) use file::State;
 pub(crate) use record::{FOUND, Failure, Found, Kind, NewRecords, Phase, Record, SNAPSHOT_OF};
 pub(crate) use records::Records;
