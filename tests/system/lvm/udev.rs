@@ -78,7 +78,16 @@ fn udev_is_told_the_names_of_volumes_and_asks_nobody_for_them() {
         !known.contains("DM_UDEV_RULES_VSN"),
         "LVM's rules did nothing: {known}"
     );
-    assert_eq!(fs::read_dir(NAMES).unwrap().count(), 0, "nobody needs them now");
+    // Other tests have died over theirs.
+    let mapped = volume.replace('-', "--");
+    let names = fs::read_dir(NAMES).unwrap();
+    let names: Vec<String> = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        names.iter().all(|name| !name.ends_with(&mapped)),
+        "nobody needs it now: {names:?}"
+    );
 
     // Whom nobody has told looks for himself.
     run("udevadm", &["trigger", "--settle", "--action=change", &device]);
