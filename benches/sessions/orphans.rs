@@ -15,7 +15,10 @@ pub(crate) fn fifty(book: &mut Book) {
     let [ours, other] = in_turns(ROUNDS, [&mut reaped, &mut removed_one_by_one])
         .map(|times| Series::of_times(Unit::Milliseconds, &times));
     let each = [&ours, &other].map(|series| series.unit.told(series.median() / ORPHANS as f64));
-    let note = format!("{} for each LV, and {} one by one", each[0], each[1]);
+    let note = format!(
+        "{} for each LV, and {} one by one; most of it is udev's, which runs a program for each that is removed",
+        each[0], each[1]
+    );
     book.add(
         &Figure::of("6", "50 orphans of 50 sessions, reaped", ours)
             .faster_than("50 lvremove", other)
