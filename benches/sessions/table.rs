@@ -41,9 +41,12 @@ pub(crate) fn markdown(figures: &[&Figure]) -> String {
     for figure in figures {
         text += &line(&row(figure));
     }
-    let missed = figures.iter().filter(|figure| figure.is_missed());
-    for figure in missed.filter(|figure| !figure.note.is_empty()) {
-        text += &format!("\n{} is missed: {}.\n", figure.what, figure.note);
+    for figure in figures.iter().filter(|figure| figure.is_missed()) {
+        let why = match figure.note.as_str() {
+            "" => "why is not known, see how far both spread",
+            note => note,
+        };
+        text += &format!("\n{} is missed: {why}.\n", figure.what);
     }
     text
 }
