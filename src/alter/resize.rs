@@ -20,7 +20,7 @@ const DONE: &str = "resized";
 /// Gives a volume another size, rounded up, and returns it.
 ///
 /// Its record never says that there is less than there is: it is written before a volume grows, and after it
-/// has shrunk.
+/// has shrunk. Nor that it is clean where it may not be: also if all dies half-way.
 pub(crate) fn resize(
     on: &Altering<'_>,
     volume: &Named,
@@ -61,18 +61,21 @@ pub(crate) fn resize(
     }
     let mut record = None;
     if to > from {
-        record = write_down(on, volume, to)?;
+        let clean = needs_cleaning(on).then_some(from);
+        record = write_down(on, volume, to, clean)?;
     }
     let done = match &room {
         Some((group, _)) => resize_lv(on, group, volume, from, to),
         None => resize_file(on, volume, device, to),
     };
     match done {
-        Ok(()) if to > from => {}
-        Ok(()) => record = write_down(on, volume, to)?,
+        Ok(()) if to > from && !needs_cleaning(on) => {}
+        Ok(()) => record = write_down(on, volume, to, None)?,
         Err(err) => {
             let mapped = room.and_then(|(group, _)| group.mapped(&volume.lv_name));
-            write_down(on, volume, mapped.map_or(from, |mapped| mapped.size))?;
+            let is = mapped.map_or(from, |mapped| mapped.size);
+            let clean = (is > from && needs_cleaning(on)).then_some(from);
+            write_down(on, volume, is, clean)?;
             return Err(err);
         }
     }
@@ -82,18 +85,36 @@ pub(crate) fn resize(
     Ok(to)
 }
 
+/// What is added to a thin LV, or to a file, is all zeros.
+fn needs_cleaning(on: &Altering<'_>) -> bool {
+    matches!(on.backend, Backend::Lvm(group) if group.thin.is_none())
+}
+
 /// Returns the record, if there is one.
-fn write_down(on: &Altering<'_>, volume: &Named, size: Bytes) -> Result<Option<Record>> {
+fn write_down(
+    on: &Altering<'_>,
+    volume: &Named,
+    size: Bytes,
+    clean: Option<Bytes>,
+) -> Result<Option<Record>> {
     let record = on.state.update(|records| {
         let mut records = records.iter_mut();
         let record = records.find(|record| record.lv_name == volume.lv_name);
         Ok(record.map(|record| {
             record.size_bytes = Some(size.get());
+            record.clean_bytes = clean.map(Bytes::get);
             record.clone()
         }))
     })?;
     fault::point("size written down");
     Ok(record)
+}
+
+/// Returns how much of a volume is clean, if that is not all.
+fn clean_part(on: &Altering<'_>, volume: &Named) -> Result<Option<Bytes>> {
+    let records = on.state.snapshot()?;
+    let record = records.named(&volume.lv_name);
+    Ok(record.and_then(|record| record.clean_bytes).map(Bytes::new))
 }
 
 /// Makes sure that an LV can be given that size, and returns the one that it has.
@@ -107,6 +128,14 @@ fn size_of_lv(on: &Altering<'_>, group: &Group, room: &Room, volume: &Named, to:
         return refused(why);
     };
     group.check_owner(&volume.lv_name, on.tag)?;
+    if let Some(clean) = clean_part(on, volume)?.filter(|clean| mapped.size > *clean && to > *clean) {
+        return refused(format!(
+            "it is of {size}, but making it so was begun at {clean} and did not come to its end: what was added may show \
+             another's data, or be in use by now (`kdev volume resize {name} {clean}` takes it away)",
+            size = mapped.size,
+            name = volume.lv_name,
+        ));
+    }
     if mapped.size == to {
         return Ok(to);
     }
@@ -152,9 +181,8 @@ fn resize_lv(on: &Altering<'_>, group: &Group, volume: &Named, from: Bytes, to: 
     }
 }
 
-/// What is added to a thin one is all zeros.
 fn clean_added(on: &Altering<'_>, group: &Group, device: &Path, (from, to): (Bytes, Bytes)) -> Result<()> {
-    match group.thin.is_none() && to > from {
+    match needs_cleaning(on) && to > from {
         true => group.clean.apply_to_added(device, (from, to), || on.lock()),
         false => Ok(()),
     }

@@ -41,6 +41,9 @@ pub(crate) struct Record {
     pub(crate) lv_uuid: Option<String>,
     #[serde(default)]
     pub(crate) size_bytes: Option<u64>,
+    /// How much of it is as clean as its pool promises, if making it larger was begun and not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) clean_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) test: Option<String>,
     /// Which attempt at the test it is, from 1 on.
@@ -174,6 +177,7 @@ impl Found<'_> {
             phase: Phase::Active,
             lv_uuid: self.uuid.map(str::to_owned),
             size_bytes: self.size.map(Bytes::get),
+            clean_bytes: None,
             test: None,
             attempt: None,
             run_id: None,
@@ -223,6 +227,7 @@ impl NewRecords<'_> {
             phase: Phase::Creating,
             lv_uuid: None,
             size_bytes: None,
+            clean_bytes: None,
             test: self.request.test.clone(),
             attempt: self.request.attempt,
             run_id: self.request.run_id.clone(),

@@ -1,7 +1,10 @@
 //! LVs that are resized, and snapshots of them.
 
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+
 use crate::lvm::disk::{Pool, run};
-use crate::scene::Say;
+use crate::scene::{Say, wait_until};
 
 /// Rounded up it is the same, and LVM would have it for an error.
 fn is_of_its_size_already(pool: &Pool, lv_name: &str) {
@@ -131,23 +134,74 @@ fn a_volume_whose_added_part_cannot_be_made_clean_is_of_its_old_size() {
     let said = where_nothing_can_be_cleaned.say();
     assert_eq!(said.code, Some(1), "{}", said.out);
     assert!(said.err.contains("blkdiscard --zeroout"), "{}", said.err);
-    let size = |pool: &Pool| {
-        let lv = format!("{}/{kept}", pool.vg);
-        let size = run(
-            "lvs",
-            &["--noheadings", "--nosuffix", "--units=b", "-o", "lv_size", &lv],
-        );
-        size.trim().parse::<u64>().unwrap()
-    };
     assert_eq!(
-        (size(&pool), &pool.records()[0]["size_bytes"]),
+        (size(&pool, &kept), &pool.records()[0]["size_bytes"]),
         (16 << 20, &(16 << 20).into())
     );
     pool.kdev(&["volume", "resize", &kept, "32M"]).good();
     assert_eq!(
-        (size(&pool), &pool.records()[0]["size_bytes"]),
+        (size(&pool, &kept), &pool.records()[0]["size_bytes"]),
         (32 << 20, &(32 << 20).into())
     );
     pool.kdev(&["volume", "rm", &kept]).good();
     pool.assert_no_trace();
+}
+
+#[test]
+fn a_growth_that_dies_anywhere_is_not_taken_for_one_that_is_clean() {
+    let pool = Pool::that_cleans(96, "zero");
+    pool.child("passes").env("KDEV_KEEP", "always").good();
+    let [kept] = pool.lvs().try_into().unwrap();
+    let resize = |to: &str| pool.kdev(&["volume", "resize", &kept, to]);
+    let log = pool.path("places");
+    resize("32M").env("KDEV_FAULT_LOG", &log).good();
+    let places = fs::read_to_string(&log).unwrap();
+    let places: Vec<&str> = places.lines().collect();
+    let at = |name: &str| places.iter().position(|place| place.contains(name)).unwrap();
+    let (larger, clean) = (at("begun: lvm lvextend"), at("done: blkdiscard"));
+    // LVM, or what zeroes, may have been at work still when it died, and goes on with that.
+    let settled =
+        |size_then: &[u64]| wait_until("it has one size", || size_then.contains(&size(&pool, &kept)));
+    for (number, place) in places.iter().enumerate() {
+        resize("16M").good();
+        let ended = resize("32M").env("KDEV_FAULT_AT", number.to_string()).output();
+        assert_eq!(ended.unwrap().status.signal(), Some(9), "{place}");
+        match number {
+            _ if number < larger => settled(&[16 << 20]),
+            _ => settled(&[32 << 20]),
+        }
+        let record = pool.records().remove(0);
+        let asked = resize("32M").say();
+        if number < larger || record.get("clean_bytes").is_none() {
+            assert!(number < larger || number > clean, "{place}: {record}");
+            assert_eq!(asked.code, Some(0), "{place}: {}", asked.err);
+        } else {
+            assert_eq!(asked.code, Some(1), "{place}: {record}");
+            let remedy = format!("kdev volume resize {kept} 16M");
+            for part in ["was begun at 16M", &remedy] {
+                assert!(asked.err.contains(part), "{place}: {}", asked.err);
+            }
+            assert_eq!(resize("48M").say().code, Some(1), "{place}");
+        }
+    }
+    resize("16M").good();
+    resize("32M").good();
+    assert_eq!(
+        (
+            &pool.records()[0]["size_bytes"],
+            pool.records()[0].get("clean_bytes")
+        ),
+        (&(32 << 20).into(), None)
+    );
+    pool.kdev(&["volume", "rm", &kept]).good();
+    pool.assert_no_trace();
+}
+
+fn size(pool: &Pool, lv_name: &str) -> u64 {
+    let lv = format!("{}/{lv_name}", pool.vg);
+    let size = run(
+        "lvs",
+        &["--noheadings", "--nosuffix", "--units=b", "-o", "lv_size", &lv],
+    );
+    size.trim().parse().unwrap()
 }
