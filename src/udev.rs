@@ -103,9 +103,26 @@ pub(crate) fn ensure_owners() -> Result<()> {
     have(&[(OWNERS_PATH, OWNERS_RULE)])
 }
 
+/// Tells whether udev runs.
+pub(crate) fn runs() -> bool {
+    Path::new(CONTROL).exists()
+}
+
+/// Waits until udev has done what it was told before, but not for long.
+///
+/// # Errors
+///
+/// If it has not by then.
+pub(crate) fn settle() -> Result<()> {
+    Invocation::new("udevadm", "udev")?
+        .args(["settle", "--timeout=10"])
+        .run()?;
+    Ok(())
+}
+
 fn have(rules: &[(&str, &str)]) -> Result<()> {
     let is_there = |path: &str, rule: &str| fs::read(path).is_ok_and(|found| found == rule.as_bytes());
-    if !Path::new(CONTROL).exists() || rules.iter().all(|(path, rule)| is_there(path, rule)) {
+    if !runs() || rules.iter().all(|(path, rule)| is_there(path, rule)) {
         return Ok(());
     }
     for (path, rule) in rules {

@@ -4,6 +4,7 @@ use crate::backend::{Leftover, Made, Named};
 use crate::error::Result;
 use crate::lvm::{Group, Lv, Mapped};
 use crate::owner::OwnerTag;
+use crate::udev;
 
 /// Looks up what was made: in the kernel, else by LVM's report.
 pub(super) fn look_up(group: &Group, wanted: &[Named]) -> Result<Vec<Made>> {
@@ -34,12 +35,6 @@ pub(super) fn look_up(group: &Group, wanted: &[Named]) -> Result<Vec<Made>> {
 /// Together first, for one commit of metadata; LVM removes all or, if one is busy, none. So what is
 /// left then is tried one by one.
 pub(super) fn remove(group: &Group, owned: &[(&OwnerTag, Vec<&Named>)]) -> Result<Vec<Leftover>> {
-    let is_left = |(tag, volume): &(&OwnerTag, &Named), lvs: &[Lv]| {
-        // Also if its tag says more, or something else, of the owner than we know.
-        let is_of_session = |lv: &Lv| lv.owner().is_some_and(|owner| owner.session == tag.session);
-        lvs.iter()
-            .any(|lv| lv.name == volume.lv_name && is_of_session(lv))
-    };
     let (owned, mut held) = without_those_whose_snapshots_stay(group, owned);
     if owned.is_empty() {
         return Ok(held);
@@ -53,44 +48,90 @@ pub(super) fn remove(group: &Group, owned: &[(&OwnerTag, Vec<&Named>)]) -> Resul
             )
         })
         .collect();
-    let all: Vec<(&OwnerTag, &Named)> = owned
+    let all: Vec<Going> = owned
         .iter()
-        .flat_map(|(tag, volumes)| volumes.iter().map(|volume| (*tag, *volume)))
-        .collect();
-    let mapped: Vec<Option<Mapped>> = all
-        .iter()
-        .map(|(_, volume)| group.mapped(&volume.lv_name))
+        .flat_map(|(tag, volumes)| volumes.iter().map(|volume| Going::begin(group, tag, volume)))
         .collect();
     let together = group.try_remove(&names);
-    // LVM's word, and the kernel's that each was there and is not now. Where one of them says nothing,
-    // the VG itself is asked.
-    let is_gone = |mapped: &Option<Mapped>| mapped.as_ref().is_some_and(Mapped::is_gone);
-    if together.is_ok() && mapped.iter().all(is_gone) {
+    if all.iter().any(|one| one.is_off && one.has_links()) {
+        // Links that stay longer lead nowhere, and `Mapped` follows none that leads elsewhere.
+        let _ = udev::settle();
+    }
+    // Where one of those that know says nothing, the VG itself is asked.
+    if together
+        .as_ref()
+        .is_ok_and(|said| all.iter().all(|one| one.is_gone(said)))
+    {
         return Ok(held);
     }
     let lvs = group.volumes()?;
-    let left: Vec<(&OwnerTag, &Named)> = all.iter().copied().filter(|one| is_left(one, &lvs)).collect();
+    let left: Vec<&Going> = all.iter().filter(|one| one.is_left(&lvs)).collect();
     let mut reasons = Vec::new();
     match left[..] {
         [] => return Ok(held),
         [first] if all.len() == 1 => reasons.push((first, together.err().map(|err| err.chain()))),
         _ => {
-            for (tag, volume) in left {
-                let alone = group.try_remove(&[(tag, vec![&volume.lv_name])]);
-                reasons.push(((tag, volume), alone.err().map(|err| err.chain())));
+            for one in left {
+                let alone = group.try_remove(&[(one.tag, vec![&one.volume.lv_name])]);
+                reasons.push((one, alone.err().map(|err| err.chain())));
             }
         }
     }
     let lvs = group.volumes()?;
     let reasons = reasons.into_iter();
-    let left = reasons.filter(|(one, _)| is_left(one, &lvs));
-    held.extend(left.map(|((_, volume), why)| {
+    let left = reasons.filter(|(one, _)| one.is_left(&lvs));
+    held.extend(left.map(|(one, why)| {
         Leftover::held(
-            volume,
+            one.volume,
             why.unwrap_or_else(|| "LVM removed it not, and said nothing".into()),
         )
     }));
     Ok(held)
+}
+
+/// A volume that is being removed.
+struct Going<'a> {
+    tag: &'a OwnerTag,
+    volume: &'a Named,
+    mapped: Option<Mapped>,
+    /// Whether the kernel has let go of it, and so can be no witness that LVM has.
+    is_off: bool,
+}
+
+impl<'a> Going<'a> {
+    /// Has the kernel let go of it first, if what it has is what is on record: LVM would have udev run a program for
+    /// each to tell that it is gone, which takes as long as all else. Whose it is, LVM's selection decides after that.
+    fn begin(group: &Group, tag: &'a OwnerTag, volume: &'a Named) -> Self {
+        let mapped = group.mapped(&volume.lv_name);
+        let on_record = |mapped: &&Mapped| volume.uuid.as_ref() == Some(&mapped.uuid);
+        let is_off = mapped.as_ref().filter(on_record).is_some_and(Mapped::let_go);
+        Self {
+            tag,
+            volume,
+            mapped,
+            is_off,
+        }
+    }
+
+    fn has_links(&self) -> bool {
+        self.mapped.as_ref().is_some_and(Mapped::has_links)
+    }
+
+    /// Tells whether it is gone for certain, if `lvremove` succeeded and `said` that it has removed those: it was there,
+    /// and by another's word it is not now.
+    fn is_gone(&self, said: &BTreeSet<String>) -> bool {
+        match self.is_off {
+            true => said.contains(&self.volume.lv_name),
+            false => self.mapped.as_ref().is_some_and(Mapped::is_gone),
+        }
+    }
+
+    /// Tells whether it is among those, also if its tag says more, or something else, of its owner than we know.
+    fn is_left(&self, lvs: &[Lv]) -> bool {
+        let is_of_session = |lv: &Lv| lv.owner().is_some_and(|owner| owner.session == self.tag.session);
+        lvs.iter()
+            .any(|lv| lv.name == self.volume.lv_name && is_of_session(lv))
+    }
 }
 
 /// Volumes of one owner, by the owner's tag.

@@ -1,5 +1,6 @@
 //! What changes LVs. Each command asks LVM for the tags again, or holds the lease.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 
 use kdev_volumes_spec::Bytes;
@@ -148,12 +149,14 @@ impl Group {
 
     /// Tries to remove LVs: each that has the name *and* the tag that belongs to it, in a VG of ours.
     ///
-    /// LVM removes all of them or none, and passes over a name whose tag is another's.
-    pub(crate) fn try_remove(&self, owned: &[(&OwnerTag, Vec<&str>)]) -> Result<()> {
+    /// LVM removes all of them or none, and passes over a name whose tag is another's. Returns the names of those that
+    /// it says it has removed; kdev-root does not pass that on.
+    pub(crate) fn try_remove(&self, owned: &[(&OwnerTag, Vec<&str>)]) -> Result<BTreeSet<String>> {
         if BySudo::find()?.is_some() {
-            return self.try_remove_by_sudo(owned);
+            return self.try_remove_by_sudo(owned).map(|()| BTreeSet::new());
         }
-        self.run_on(writing("lvremove")?.arg("--yes"), owned)
+        let said = self.run_on(writing("lvremove")?.arg("--yes"), owned)?;
+        Ok(removed(&said))
     }
 
     /// kdev-root takes one tag at a time. What is left of one keeps no other.
@@ -184,10 +187,12 @@ impl Group {
             writing("lvchange")?.args(["--addtag", KEPT_TAG]),
             &[(tag, lv_names.to_vec())],
         )
+        .map(drop)
     }
 
-    /// Runs a command on those of the named LVs that have the tag that belongs to them, if the VG has ours.
-    fn run_on(&self, command: Invocation, owned: &[(&OwnerTag, Vec<&str>)]) -> Result<()> {
+    /// Runs a command on those of the named LVs that have the tag that belongs to them, if the VG has ours, and returns
+    /// what it says.
+    fn run_on(&self, command: Invocation, owned: &[(&OwnerTag, Vec<&str>)]) -> Result<String> {
         let names: Vec<String> = owned
             .iter()
             .flat_map(|(_, names)| names)
@@ -195,11 +200,23 @@ impl Group {
             .collect();
         // Without a name LVM takes a selection for one over all VGs.
         if names.is_empty() {
-            return Ok(());
+            return Ok(String::new());
         }
-        command.args(["--select", &selection(owned)]).args(names).run()?;
-        Ok(())
+        let done = command.args(["--select", &selection(owned)]).args(names).run()?;
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
     }
+}
+
+/// Finds the names of LVs that `lvremove` says it has removed. Should it say so in other words one day, there are none.
+fn removed(said: &str) -> BTreeSet<String> {
+    let lines = said.lines().filter_map(|line| {
+        let (name, rest) = line
+            .trim_start()
+            .strip_prefix("Logical volume \"")?
+            .split_once('"')?;
+        (rest.trim_end_matches('.') == " successfully removed").then(|| name.to_owned())
+    });
+    lines.collect()
 }
 
 /// Selects, of the LVs that a command names, each that has its owner's tag.
@@ -219,10 +236,23 @@ pub(super) fn selection(owned: &[(&OwnerTag, Vec<&str>)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     const TAG: &str = "kdev:s=20251115103045-a3f9d2:p=1234.81234567:b=f5a2b1c0:n=4026531836:h=1a2b3c4d:u=0";
     const OTHER: &str = "kdev:s=20251115103045-ffffff:p=1234.81234567";
+
+    #[rstest]
+    #[case::nothing("", &[])]
+    #[case::several("  Logical volume \"a\" successfully removed.\n  Logical volume \"b-1\" successfully removed.\n", &["a", "b-1"])]
+    #[case::without_a_dot("  Logical volume \"a\" successfully removed\n", &["a"])]
+    #[case::another_word("  Logical volume \"a\" converted.\n", &[])]
+    #[case::not_so("  Logical volume \"a\" successfully removed, but not all of it\n", &[])]
+    #[case::a_name_that_does_not_end("  Logical volume \"a successfully removed\n", &[])]
+    fn what_lvm_says_is_removed(#[case] said: &str, #[case] names: &[&str]) {
+        assert!(removed(said).iter().eq(names), "{:?}", removed(said));
+    }
 
     #[test]
     fn a_name_is_selected_with_its_own_owners_tag_only() {

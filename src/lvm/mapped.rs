@@ -6,7 +6,10 @@ use kdev_volumes_spec::Bytes;
 
 use crate::command::Invocation;
 use crate::error::Result;
+use crate::fault;
+use crate::lvm::ioctl;
 use crate::mounts::text_of;
+use crate::udev;
 
 /// An LV that is active, as the kernel has it: known without asking LVM, which takes longer to start
 /// than to answer.
@@ -17,6 +20,8 @@ pub(crate) struct Mapped {
     /// The LV's UUID as LVM writes it.
     pub(crate) uuid: String,
     pub(crate) size: Bytes,
+    /// Below the VG's directory in `/dev`.
+    link: PathBuf,
     /// The device's directory in sysfs.
     dir: PathBuf,
     kernel_uuid: String,
@@ -27,7 +32,8 @@ impl Mapped {
     ///
     /// `None` if it is not active, or if anything about it is not as expected; then LVM is to be asked.
     pub(crate) fn find(vg_name: &str, lv_name: &str) -> Option<Self> {
-        let device = fs::canonicalize(Path::new("/dev").join(vg_name).join(lv_name)).ok()?;
+        let link = Path::new("/dev").join(vg_name).join(lv_name);
+        let device = fs::canonicalize(&link).ok()?;
         let dir = Path::new("/sys/block").join(device.file_name()?);
         let name = read(&dir.join("dm/name"))?;
         // A link that was left behind may point to a device that is another's by now.
@@ -40,6 +46,7 @@ impl Mapped {
             path: Path::new("/dev/mapper").join(name),
             uuid: lv_uuid(&kernel_uuid)?,
             size: Bytes::new(sectors.checked_mul(512)?),
+            link,
             dir,
             kernel_uuid,
         })
@@ -86,6 +93,25 @@ impl Mapped {
     /// What device-mapper has below it: of an LV that has snapshots, or is one, layers of LVM's.
     fn below(&self) -> Vec<(String, PathBuf)> {
         devices_in(&self.dir.join("slaves"))
+    }
+
+    /// Has the kernel let go of it, if nobody uses it and LVM has put nothing above or below it. The LV stays.
+    ///
+    /// Nobody waits for udev, which takes the links away by itself; where it does not run, that is LVM's to do.
+    pub(crate) fn let_go(&self) -> bool {
+        let has_none = |dir: &str| fs::read_dir(self.dir.join(dir)).is_ok_and(|mut dir| dir.next().is_none());
+        let is_free = udev::runs() && self.below().is_empty() && has_none("holders");
+        let is_off = is_free && ioctl::remove(&self.kernel_uuid).is_ok();
+        if is_off {
+            fault::point("the kernel let go of it");
+        }
+        is_off
+    }
+
+    /// Tells whether links to it, or to what was it, are in `/dev` still.
+    pub(crate) fn has_links(&self) -> bool {
+        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+        is_there(&self.path) || is_there(&self.link)
     }
 
     /// Tells whether the kernel has it no more.

@@ -3,6 +3,7 @@
 mod by_sudo;
 mod change;
 mod group;
+mod ioctl;
 mod lv;
 mod mapped;
 mod physical;

@@ -144,7 +144,11 @@ fn a_zombie_is_dead() {
     let watched = Watched::new(&scene);
     kill(to_pid(child.pid()), Signal::SIGKILL).unwrap();
     // Its first thread is shown as one while another is still dying, with all that the process has open.
-    let threads = || fs::read_dir(format!("/proc/{}/task", child.pid())).unwrap().count();
+    let threads = || {
+        fs::read_dir(format!("/proc/{}/task", child.pid()))
+            .unwrap()
+            .count()
+    };
     wait_until("it is a zombie", || stat(child.pid()).0 == "Z" && threads() == 1);
     watched.assert_dead();
     watched.without_lease(|| watched.assert_dead());
