@@ -125,6 +125,7 @@ fn twelve_sessions_of_three_slots_have_their_turns_in_seven_slots_and_the_killed
         assert!([3, 9].contains(&number));
         session.kill();
     }
+    assert_eq!(turns.slots(), 6, "two are there");
     let (is_over, most) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -141,7 +142,7 @@ fn twelve_sessions_of_three_slots_have_their_turns_in_seven_slots_and_the_killed
         is_over.store(true, Ordering::Relaxed);
         assert_eq!(all_well, [true; 12]);
     });
-    assert_eq!(most.into_inner(), 6, "two at a time");
+    assert!(most.into_inner() <= 6, "two at a time");
     let served = turns.served();
     let arrived = [1, 2, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14];
     for (place, number) in served.iter().enumerate() {
