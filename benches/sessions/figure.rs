@@ -71,6 +71,14 @@ impl Figure {
         self.beside(name, other).valued(value, unit)
     }
 
+    /// How much ours is of the other, in the median of the pairs.
+    pub(crate) fn percent_of(self, name: &str, other: Series) -> Self {
+        let pairs = self.ours.values.iter().zip(&other.values);
+        let percent = pairs.map(|(ours, other)| 100.0 * ours / other).collect();
+        let value = Series::new(Unit::Percent, percent).median();
+        self.beside(name, other).valued(value, Unit::Percent)
+    }
+
     pub(crate) fn valued(mut self, value: f64, unit: Unit) -> Self {
         (self.value, self.unit) = (value, unit);
         self

@@ -16,7 +16,7 @@ pub(crate) fn fifty(book: &mut Book) {
         .map(|times| Series::of_times(Unit::Milliseconds, &times));
     let each = [&ours, &other].map(|series| series.unit.told(series.median() / ORPHANS as f64));
     let note = format!(
-        "{} for each LV, and {} one by one; most of it is udev's, which runs a program for each that is removed",
+        "{} for each LV, and {} one by one, each of which waits for a program that udev runs to say that it is gone",
         each[0], each[1]
     );
     book.add(
