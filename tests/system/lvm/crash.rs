@@ -1,6 +1,7 @@
 //! Processes that die while they hold LVs.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::lvm::disk::{Pool, run};
@@ -123,6 +124,7 @@ fn a_reused_name_is_not_removed() {
     pool.child("passes").good();
     pool.kdev(&["pool", "cleanup", "--kept"]).good();
     assert_eq!(pool.lvs().len(), 1);
+    assert!(Path::new("/dev").join(&lv).exists(), "it is as active as it was");
     pool.scene.assert_no_trace();
 }
 

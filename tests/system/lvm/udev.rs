@@ -1,11 +1,12 @@
 //! The rule that has udev leave our LVs alone.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::lvm::crash::UdevAtRest;
 use crate::lvm::disk::{Pool, run};
-use crate::scene::Say;
+use crate::scene::{Running, Say, wait_until};
 
 const RULE: &str = "/run/udev/rules.d/09-kdev-volumes.rules";
 
@@ -99,6 +100,48 @@ fn udev_is_told_the_names_of_volumes_and_asks_nobody_for_them() {
     pool.kdev(&["pool", "cleanup"]).good();
     assert!(!Path::new(&device).exists(), "its links go with it");
     pool.assert_no_trace();
+}
+
+/// udev would run a program for each, and LVM wait for that.
+#[test]
+fn a_removal_waits_for_no_program_of_udevs_and_leaves_no_link() {
+    let pool = Pool::new(128);
+    pool.start("waits_after_unmounting").kill();
+    let links: Vec<PathBuf> = pool
+        .lvs()
+        .iter()
+        .flat_map(|lv| {
+            let mapped = format!("{}-{}", pool.vg.replace('-', "--"), lv.replace('-', "--"));
+            [
+                Path::new("/dev").join(&pool.vg).join(lv),
+                Path::new("/dev/mapper").join(mapped),
+            ]
+        })
+        .collect();
+    let is_link = |link: &PathBuf| fs::symlink_metadata(link).is_ok();
+    assert_eq!(links.iter().filter(|link| is_link(link)).count(), 4, "{links:?}");
+    let udev = UdevAtRest::new();
+    let cleanup = Running::of(pool.kdev(&["pool", "cleanup"]));
+    let made = || run("lvs", &["--readonly", "--noheadings", "-o", "lv_name", &pool.vg]);
+    wait_until("LVM has removed them", || made().trim().is_empty());
+    wait_until("their links are waited for", || {
+        has_child(cleanup.pid(), "udevadm")
+    });
+    drop(udev);
+    assert!(cleanup.succeeds());
+    assert_eq!(links.iter().find(|link| is_link(link)), None);
+    pool.assert_no_trace();
+}
+
+fn has_child(pid: u32, program: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut stats = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
+    stats.any(|stat| {
+        let Some((name, rest)) = stat.split_once(") ") else {
+            return false;
+        };
+        name.ends_with(&format!("({program}")) && rest.split(' ').nth(1) == Some(&pid.to_string())
+    })
 }
 
 #[test]
