@@ -48,7 +48,10 @@ pub(crate) fn of_two_hundred(book: &mut Book) {
 
 /// What these processes are asked for, such as `vgs, lvs`.
 fn verbs(started: &[&String]) -> String {
-    let verb = |call: &&String| call.split('"').nth(5).unwrap_or("?").to_owned();
+    let verb = |call: &&String| match call.split('"').nth(5) {
+        Some(script) if script.starts_with('/') => "a script".to_owned(),
+        verb => verb.unwrap_or("?").to_owned(),
+    };
     started.iter().map(verb).collect::<Vec<_>>().join(", ")
 }
 
