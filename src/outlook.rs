@@ -21,8 +21,10 @@ pub(crate) struct Outlook {
     /// The VG's room in all.
     pub(crate) size: Bytes,
     /// What is free, and what tests hold or dead ones have left.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "of plans only"))]
     pub(crate) free_in_time: Bytes,
     /// What sizes are rounded up to.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "of plans only"))]
     pub(crate) unit: Bytes,
     /// What stays until somebody does something about it.
     pub(crate) staying: Vec<Staying>,

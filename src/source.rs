@@ -106,6 +106,7 @@ impl Source {
     }
 
     /// Says what helps if a VG is missing that is on a file.
+    #[cfg(feature = "cli")]
     pub(crate) fn why_missing(&self, err: Error) -> Error {
         match &self.kind {
             Kind::Lvm(entry) => entry.why_missing(err),
