@@ -43,7 +43,8 @@ test-host: kernels
 		-E 'not (kind(test) & test(/^lvm::/))'
 	# Under plain cargo test too, where each annotated test starts a process of its own.
 	cargo test --workspace --features $(FEATURES) --test devices --test filesystems --quiet
-	cargo test --workspace --features $(FEATURES) --doc --quiet
+	# Without the job server of make, which does not reach it.
+	env --unset=MAKEFLAGS cargo test --workspace --features $(FEATURES) --doc --quiet
 
 # A guest has one processor, so there are two at once; what each says comes when it has ended.
 test-bed: kernels
@@ -64,6 +65,8 @@ bed-rest:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	# As a test suite has it, without what only the command needs.
+	cargo clippy --package kdev-volumes --lib -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --features cli,rstest
 
 # With programs that nothing but the figures needs.
