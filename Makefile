@@ -44,7 +44,7 @@ test-host: kernels
 	# Under plain cargo test too, where each annotated test starts a process of its own.
 	cargo test --workspace --features $(FEATURES) --test devices --test filesystems --quiet
 	# Without the job server of make, which does not reach it.
-	env --unset=MAKEFLAGS cargo test --workspace --features $(FEATURES) --doc --quiet
+	env --unset=MAKEFLAGS --unset=MFLAGS cargo test --workspace --features $(FEATURES) --doc --quiet
 
 # A guest has one processor, so there are two at once; what each says comes when it has ended.
 test-bed: kernels
