@@ -108,14 +108,14 @@ pub(crate) fn runs() -> bool {
     Path::new(CONTROL).exists()
 }
 
-/// Waits until udev has done what it was told before, but not for long.
+/// Waits until udev has done what it was told before, but no longer than five seconds.
 ///
 /// # Errors
 ///
 /// If it has not by then.
 pub(crate) fn settle() -> Result<()> {
     Invocation::new("udevadm", "udev")?
-        .args(["settle", "--timeout=10"])
+        .args(["settle", "--timeout=5"])
         .run()?;
     Ok(())
 }

@@ -1,4 +1,6 @@
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use crate::backend::{Leftover, Made, Named};
 use crate::error::Result;
@@ -53,10 +55,7 @@ pub(super) fn remove(group: &Group, owned: &[(&OwnerTag, Vec<&Named>)]) -> Resul
         .flat_map(|(tag, volumes)| volumes.iter().map(|volume| Going::begin(group, tag, volume)))
         .collect();
     let together = group.try_remove(&names);
-    if all.iter().any(|one| one.is_off && one.has_links()) {
-        // Links that stay longer lead nowhere, and `Mapped` follows none that leads elsewhere.
-        let _ = udev::settle();
-    }
+    take_links_away(&all);
     // Where one of those that know says nothing, the VG itself is asked.
     if together
         .as_ref()
@@ -89,6 +88,19 @@ pub(super) fn remove(group: &Group, owned: &[(&OwnerTag, Vec<&Named>)]) -> Resul
     Ok(held)
 }
 
+/// udev does that, and nobody has waited for it yet. Where it sees another `/dev` than we, it does not.
+fn take_links_away(all: &[Going<'_>]) {
+    if all.iter().all(|one| one.stale_links().is_empty()) {
+        return;
+    }
+    // What has not come to its end by then is ours to do.
+    let _ = udev::settle();
+    for link in all.iter().flat_map(Going::stale_links) {
+        // udev may have been faster, and what stays leads nowhere.
+        let _ = fs::remove_file(link);
+    }
+}
+
 /// A volume that is being removed.
 struct Going<'a> {
     tag: &'a OwnerTag,
@@ -113,8 +125,10 @@ impl<'a> Going<'a> {
         }
     }
 
-    fn has_links(&self) -> bool {
-        self.mapped.as_ref().is_some_and(Mapped::has_links)
+    /// Lists links to what the kernel has let go of.
+    fn stale_links(&self) -> Vec<&Path> {
+        let mapped = self.mapped.as_ref().filter(|_| self.is_off);
+        mapped.map_or_else(Vec::new, Mapped::stale_links)
     }
 
     /// Tells whether it is gone for certain, if `lvremove` succeeded and `said` that it has removed those: it was there,

@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -108,10 +109,17 @@ impl Mapped {
         is_off
     }
 
-    /// Tells whether links to it, or to what was it, are in `/dev` still.
-    pub(crate) fn has_links(&self) -> bool {
-        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
-        is_there(&self.path) || is_there(&self.link)
+    /// Lists what is in `/dev` still by its names, and leads to no device of that name.
+    pub(crate) fn stale_links(&self) -> Vec<&Path> {
+        let is_stale = |path: &&Path| {
+            let Ok(found) = fs::metadata(path) else {
+                return fs::symlink_metadata(path).is_ok();
+            };
+            let dir = Path::new("/sys/dev/block").join(text_of(found.rdev()));
+            read(&dir.join("dm/name")).as_deref() != self.path.file_name().and_then(OsStr::to_str)
+        };
+        let both = [self.path.as_path(), self.link.as_path()];
+        both.into_iter().filter(is_stale).collect()
     }
 
     /// Tells whether the kernel has it no more.

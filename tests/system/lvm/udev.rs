@@ -133,6 +133,20 @@ fn a_removal_waits_for_no_program_of_udevs_and_leaves_no_link() {
     pool.assert_no_trace();
 }
 
+#[test]
+fn links_that_udev_does_not_take_away_are_taken_away() {
+    let pool = Pool::new(128);
+    pool.start("waits_after_unmounting").kill();
+    let directory = Path::new("/dev").join(&pool.vg);
+    let links = || fs::read_dir(&directory).map_or(0, Iterator::count);
+    assert_eq!(links(), 2);
+    let udev = UdevAtRest::new();
+    pool.kdev(&["pool", "cleanup"]).good();
+    assert_eq!(links(), 0);
+    drop(udev);
+    pool.assert_no_trace();
+}
+
 fn has_child(pid: u32, program: &str) -> bool {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let mut stats = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());

@@ -33,15 +33,21 @@ const LIMITED: &[&str] = &["--test-limit=15s", "--time-scale=1", "--", "demo/005
 #[case::behind_a_panic_in_qemu(Kernel::Cloud, PANICS, At::Step("going on with 1 test"))]
 #[case::powering_off(Kernel::Uml, &["--", "demo/007"], At::Event("test-ended"))]
 fn a_run_that_is_killed_leaves_nothing(#[case] kernel: Kernel, #[case] args: &[&str], #[case] at: At) {
-    let scene = Scene::new();
-    let mut run = scene.start(kernel, args);
-    run.until(at);
-    // Else nobody would notice that nothing is looked at.
-    assert!(!scene.left().list().is_empty());
-    let killed = Instant::now();
-    run.signal(Signal::SIGKILL);
-    assert_eq!(run.wait().signal, Some(Signal::SIGKILL as i32));
-    scene.left().becomes_nothing(killed);
+    // What is seen to begin may be over, and all that follows, before the signal is there: then it is done again.
+    let was_killed = (0..10).any(|_| {
+        let scene = Scene::new();
+        let mut run = scene.start(kernel, args);
+        run.until(at);
+        let left = scene.left().list();
+        let killed = Instant::now();
+        run.signal(Signal::SIGKILL);
+        let was_killed = run.wait().signal == Some(Signal::SIGKILL as i32);
+        // Else nobody would notice that nothing is looked at.
+        assert!(!was_killed || !left.is_empty());
+        scene.left().becomes_nothing(killed);
+        was_killed
+    });
+    assert!(was_killed, "it always ends before it is killed");
 }
 
 #[rstest]
