@@ -1,5 +1,7 @@
 //! The records of who holds which volume: `lv-state.json`.
 
+#[cfg(test)]
+mod damaged;
 mod file;
 mod layout;
 mod record;
