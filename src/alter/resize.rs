@@ -59,10 +59,12 @@ pub(crate) fn resize(
             return Err(refused(&volume.lv_name, DONE, why));
         }
     }
+    // What was not clean before is not by another attempt, unless that comes to its end.
+    let clean = clean_part(on, volume)?.map_or(from, |clean| clean.min(from));
+    let clean_of = |size: Bytes| (size > clean && needs_cleaning(on)).then_some(clean);
     let mut record = None;
     if to > from {
-        let clean = needs_cleaning(on).then_some(from);
-        record = write_down(on, volume, to, clean)?;
+        record = write_down(on, volume, to, clean_of(to))?;
     }
     let done = match &room {
         Some((group, _)) => resize_lv(on, group, volume, from, to),
@@ -73,9 +75,8 @@ pub(crate) fn resize(
         Ok(()) => record = write_down(on, volume, to, None)?,
         Err(err) => {
             let mapped = room.and_then(|(group, _)| group.mapped(&volume.lv_name));
-            let is = mapped.map_or(from, |mapped| mapped.size);
-            let clean = (is > from && needs_cleaning(on)).then_some(from);
-            write_down(on, volume, is, clean)?;
+            let size = mapped.map_or(from, |mapped| mapped.size);
+            write_down(on, volume, size, clean_of(size))?;
             return Err(err);
         }
     }

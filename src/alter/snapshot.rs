@@ -199,6 +199,7 @@ fn new_record(on: &Altering<'_>, origin: &Record, prefix: &str, spec: &VolumeSpe
     record.phase = Phase::Creating;
     record.lv_uuid = None;
     record.size_bytes = None;
+    record.clean_bytes = None;
     record.failure = None;
     record
 }

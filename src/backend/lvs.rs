@@ -112,7 +112,7 @@ struct Going<'a> {
 
 impl<'a> Going<'a> {
     /// Has the kernel let go of it first, if what it has is what is on record: LVM would have udev run a program for
-    /// each to tell that it is gone, which takes as long as all else. Whose it is, LVM's selection decides after that.
+    /// each to tell that it is gone, which takes longer than all else. Whose it is, LVM's selection decides after that.
     fn begin(group: &Group, tag: &'a OwnerTag, volume: &'a Named) -> Self {
         let mapped = group.mapped(&volume.lv_name);
         let on_record = |mapped: &&Mapped| volume.uuid.as_ref() == Some(&mapped.uuid);

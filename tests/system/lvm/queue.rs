@@ -125,8 +125,8 @@ fn twelve_sessions_of_three_slots_have_their_turns_in_seven_slots_and_the_killed
         assert!([3, 9].contains(&number));
         session.kill();
     }
-    assert_eq!(turns.slots(), 6, "two are there");
-    let (is_over, most) = (AtomicBool::new(false), AtomicUsize::new(0));
+    // Those two may be gone before the thread looks.
+    let (is_over, most) = (AtomicBool::new(false), AtomicUsize::new(turns.slots()));
     thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
@@ -142,7 +142,7 @@ fn twelve_sessions_of_three_slots_have_their_turns_in_seven_slots_and_the_killed
         is_over.store(true, Ordering::Relaxed);
         assert_eq!(all_well, [true; 12]);
     });
-    assert!(most.into_inner() <= 6, "two at a time");
+    assert_eq!(most.into_inner(), 6, "two at a time");
     let served = turns.served();
     let arrived = [1, 2, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14];
     for (place, number) in served.iter().enumerate() {

@@ -159,6 +159,13 @@ fn a_growth_that_dies_anywhere_is_not_taken_for_one_that_is_clean() {
     let places: Vec<&str> = places.lines().collect();
     let at = |name: &str| places.iter().position(|place| place.contains(name)).unwrap();
     let (larger, clean) = (at("begun: lvm lvextend"), at("done: blkdiscard"));
+    let log = pool.path("steps");
+    resize("16M").env("KDEV_FAULT_STEPS", &log).good();
+    let steps = fs::read_to_string(&log).unwrap();
+    let mut steps = steps.lines();
+    let smaller = steps
+        .position(|step| step.starts_with("about to run: lvm lvreduce"))
+        .unwrap();
     // LVM, or what zeroes, may have been at work still when it died, and goes on with that.
     let settled =
         |size_then: &[u64]| wait_until("it has one size", || size_then.contains(&size(&pool, &kept)));
@@ -184,6 +191,15 @@ fn a_growth_that_dies_anywhere_is_not_taken_for_one_that_is_clean() {
             assert_eq!(resize("48M").say().code, Some(1), "{place}");
         }
     }
+    resize("16M").good();
+    resize("32M")
+        .env("KDEV_FAULT_AT", larger.to_string())
+        .output()
+        .unwrap();
+    settled(&[32 << 20]);
+    let said = resize("16M").env("KDEV_FAULT_FAIL", smaller.to_string()).say();
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    assert_eq!(resize("32M").say().code, Some(1), "it is no cleaner for that");
     resize("16M").good();
     resize("32M").good();
     assert_eq!(
