@@ -57,7 +57,8 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Kernel and machine")]
 pub(crate) struct MachineArgs {
-    /// A bzImage, /lib/modules/VERSION, a Linux build directory, or a User-Mode Linux kernel
+    /// A bzImage, /lib/modules/VERSION, a Linux build directory, or a User-Mode Linux kernel: a path, or a name in
+    /// PATH such as `linux`
     #[arg(long, value_name = "KERNEL", requires = "fstests")]
     pub(crate) kernel: Option<PathBuf>,
 

@@ -20,9 +20,9 @@ use crate::machine::emulator::Emulator;
 use crate::machine::fds;
 use crate::machine::qemu::{QemuShare, QemuSpec, ShareBy};
 use crate::machine::share::Sharing;
-use crate::machine::uml::{UmlSpec, memory_directory};
+use crate::machine::uml::{UmlSpec, memory_directory, xstate};
 use crate::machine::virtiofsd::Cache;
-use crate::vm::{Keeper, Launch, Lines, Processors, Vm};
+use crate::vm::{Keeper, Launch, Lines, Processors, Vm, Wake};
 use crate::volumes::Placed;
 
 /// A machine that runs.
@@ -105,13 +105,17 @@ impl Setup {
             disks: self.disks(disks),
         };
         let memory = memory_directory(self.memory).map_err(io::Error::other)?;
+        let mut envs = vec![("TMPDIR".into(), memory.into())];
+        let library = xstate::library().map_err(io::Error::other)?;
+        envs.extend(library.iter().map(xstate::preload));
         Ok(Launch {
             program: self.kernel.image.clone(),
             args: spec.arguments().map_err(io::Error::other)?,
-            fds: Vec::new(),
+            fds: library.into_iter().collect(),
             output,
-            envs: vec![("TMPDIR".into(), memory.into())],
+            envs,
             processors: Processors::One,
+            wake: Wake::EverySecond,
             keeper: Keeper::this(),
         })
     }
@@ -222,6 +226,7 @@ impl QemuMachine<'_> {
             output,
             envs: Vec::new(),
             processors: Processors::Any,
+            wake: Wake::Never,
             keeper: Keeper::this(),
         })
     }

@@ -11,7 +11,7 @@ pub(crate) enum Image {
     /// A compressed kernel for x86, with its release.
     Bzimage(String),
     /// A User-Mode Linux executable.
-    Uml,
+    Uml(Linkage),
     /// A kernel as the linker left it.
     Vmlinux,
     /// Another executable.
@@ -20,6 +20,15 @@ pub(crate) enum Image {
     Nameless,
     /// Nothing that looks like a kernel.
     Other,
+}
+
+/// How an executable comes to the functions of the C library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Linkage {
+    /// By the dynamic linker, which a library can be preloaded by.
+    Dynamic,
+    /// They are in it.
+    Static,
 }
 
 /// Looks at a file.
@@ -58,7 +67,7 @@ fn classify(bytes: &[u8]) -> Image {
     if bytes.starts_with(b"\x7fELF") {
         // The setup functions of arch/um/kernel, in a section that survives `strip`.
         return if contains(bytes, b".uml.setup.init") {
-            Image::Uml
+            Image::Uml(linkage(bytes))
         } else if contains(bytes, b"Linux version ") {
             Image::Vmlinux
         } else {
@@ -70,6 +79,29 @@ fn classify(bytes: &[u8]) -> Image {
         return Image::Other;
     }
     release_of(bytes).map_or(Image::Nameless, Image::Bzimage)
+}
+
+/// How a 64-bit executable is linked: one that names an interpreter is linked dynamically (elf(5), PT_INTERP).
+fn linkage(bytes: &[u8]) -> Linkage {
+    const PT_INTERP: u32 = 3;
+    let half = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?).into());
+    // e_phoff, e_phentsize and e_phnum of Elf64_Ehdr.
+    let table = bytes
+        .get(32..40)
+        .and_then(|bytes| bytes.try_into().ok())
+        .and_then(|bytes| usize::try_from(u64::from_le_bytes(bytes)).ok());
+    let (Some(table), Some(size), Some(count)) = (table, half(54), half(56)) else {
+        return Linkage::Static;
+    };
+    let is_interpreter = |number: usize| {
+        let header = table.checked_add(number * size)?;
+        let kind = bytes.get(header..header.checked_add(4)?)?;
+        Some(u32::from_le_bytes(kind.try_into().ok()?) == PT_INTERP)
+    };
+    match (0..count).any(|number| is_interpreter(number).unwrap_or(false)) {
+        true => Linkage::Dynamic,
+        false => Linkage::Static,
+    }
 }
 
 /// The release in a bzImage: the first word of the string that the header points at.
@@ -166,16 +198,31 @@ mod tests {
     #[case(b"#!/bin/sh\n", Image::Other)]
     #[case(b"\x7fELF\x02\x01\x01", Image::Executable)]
     #[case(b"\x7fELF....Linux version 6.1.0 (me@here)", Image::Vmlinux)]
-    #[case(b"\x7fELF....Linux version 6.1.0....\0.uml.setup.init\0", Image::Uml)]
+    #[case(
+        b"\x7fELF....Linux version 6.1.0....\0.uml.setup.init\0",
+        Image::Uml(Linkage::Static)
+    )]
     #[case(b"\x7fELF....uml.setup.ini", Image::Executable)]
     fn a_file_is_told_by_what_is_in_it(#[case] bytes: &[u8], #[case] expected: Image) {
         assert_eq!(classify(bytes), expected);
     }
 
     #[test]
+    fn an_executable_cut_off_anywhere_is_read_without_harm() {
+        let whole = fs::read("/proc/self/exe").unwrap();
+        assert_eq!(linkage(&whole), Linkage::Dynamic);
+        for end in 0..1024 {
+            linkage(&whole[..end]);
+        }
+        let mut wild = whole[..1024].to_vec();
+        wild[32..40].fill(0xff);
+        assert_eq!(linkage(&wild), Linkage::Static);
+    }
+
+    #[test]
     fn debians_user_mode_linux_says_its_release_and_its_configuration() {
         let linux = Path::new("/usr/bin/linux.uml");
-        assert_eq!(look(linux).unwrap(), Image::Uml);
+        assert_eq!(look(linux).unwrap(), Image::Uml(Linkage::Dynamic));
         let release = uml_release(linux).unwrap();
         assert!(
             Path::new("/usr/lib/uml/modules").join(&release).is_dir(),

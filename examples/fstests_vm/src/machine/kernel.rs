@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::config::{Config, Setting};
 use super::image::{self, Image};
 use super::places::Places;
-use super::{Error, Result};
+use super::uml::xstate;
+use super::{Error, Result, host};
 
 /// How a kernel is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,8 @@ impl Kernel {
     /// Finds the kernel that a path means, with its configuration and modules.
     ///
     /// The path is a vmlinuz or bzImage, a User-Mode Linux executable, a Linux build directory, or a
-    /// directory of modules (`/lib/modules/RELEASE`, also in an unpacked package). `modules` is what
+    /// directory of modules (`/lib/modules/RELEASE`, also in an unpacked package). A name without a slash that is
+    /// no such path is looked for in `PATH`, as `linux` is. `modules` is what
     /// the user says of the modules; it beats what is found, and may be the directory above
     /// `lib/modules`.
     ///
@@ -46,7 +48,10 @@ impl Kernel {
     /// [`Error::Kernel`], [`Error::NoImage`] and [`Error::Modules`] say what was looked for and what to
     /// give instead; [`Error::Read`], and what running a User-Mode Linux executable may say.
     pub(crate) fn find(path: &Path, modules: Option<&Path>) -> Result<Self> {
-        let path = path.canonicalize().map_err(|err| missing(path, &err))?;
+        let path = path
+            .canonicalize()
+            .or_else(|err| in_path(path).ok_or(err))
+            .map_err(|err| missing(path, &err))?;
         let places = Places::of(&path)?;
         let mut kernel = Self::from_image(&places.image)?;
         places.check_release(&kernel.release)?;
@@ -66,8 +71,9 @@ impl Kernel {
     fn from_image(path: &Path) -> Result<Self> {
         let (flavour, release, config) = match image::look(path)? {
             Image::Bzimage(release) => (Flavour::Bzimage, release, None),
-            Image::Uml => {
+            Image::Uml(linkage) => {
                 let release = image::uml_release(path)?;
+                xstate::check(path, linkage, &release)?;
                 let config = Config::parse(&image::uml_config(path)?);
                 (Flavour::Uml, release, config)
             }
@@ -145,7 +151,7 @@ fn refusal(path: &Path, image: &Image) -> Error {
             "its header names no release",
             "give a bzImage of Linux 2.6.14 or later",
         ),
-        Image::Bzimage(_) | Image::Uml | Image::Other => (
+        Image::Bzimage(_) | Image::Uml(_) | Image::Other => (
             "it is neither a compressed kernel for x86 (no `HdrS` at 0x202) nor a User-Mode Linux executable",
             "give a vmlinuz, a Linux build directory, /lib/modules/RELEASE or a User-Mode Linux executable",
         ),
@@ -157,11 +163,21 @@ fn refusal(path: &Path, image: &Image) -> Error {
     }
 }
 
+/// The program of that name, if it is a name alone.
+fn in_path(name: &Path) -> Option<PathBuf> {
+    let is_name = name.components().count() == 1 && name.file_name().is_some();
+    let program = is_name.then(|| host::which(name))??;
+    program.canonicalize().ok()
+}
+
 /// Says that what was given is not there.
 fn missing(path: &Path, err: &std::io::Error) -> Error {
     Error::Kernel {
         path: path.to_owned(),
         what: match err.kind() {
+            std::io::ErrorKind::NotFound if path.components().count() == 1 => {
+                "it does not exist, and no program in PATH has that name".into()
+            }
             std::io::ErrorKind::NotFound => "it does not exist".into(),
             _ => format!("it cannot be opened: {err}"),
         },
@@ -318,6 +334,29 @@ mod tests {
                 assert!(error.is_usage() && error.to_string().contains(text), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn debians_user_mode_linux_is_found_by_its_name() {
+        let kernel = Kernel::find(Path::new("linux.uml"), None).unwrap();
+        assert_eq!(kernel.image, Path::new("/usr/bin/linux.uml"));
+        // An alternative of Debian's, which leads to it.
+        assert_eq!(
+            Kernel::find(Path::new("linux"), None).unwrap().image,
+            kernel.image
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_no_program_is_refused_as_one() {
+        let text = Kernel::find(Path::new("no-such-kernel"), None)
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("no program in PATH has that name"), "{text}");
+        let text = Kernel::find(Path::new("./no-such-kernel"), None)
+            .unwrap_err()
+            .to_string();
+        assert!(!text.contains("PATH"), "{text}");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::disk::{Backing, Disk};
 use super::fds;
 use super::{Error, Result};
 
+pub(crate) mod xstate;
+
 /// Disks that the driver has place for: `MAX_DEV` of arch/um/drivers/ubd_kern.c.
 const MAX_DISKS: usize = 16;
 

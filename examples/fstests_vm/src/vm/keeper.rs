@@ -23,6 +23,7 @@ use nix::unistd::{Pid, getpid, getppid, setpgid, setsid};
 
 use crate::machine::fds::inherit;
 use crate::vm::processor::Processors;
+use crate::vm::wake::Wake;
 
 /// A program that is a virtual machine.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(crate) struct Launch {
     pub(crate) output: File,
     pub(crate) envs: Vec<(OsString, OsString)>,
     pub(crate) processors: Processors,
+    pub(crate) wake: Wake,
     /// What starts a keeper: [`Keeper::this`] but for tests.
     pub(crate) keeper: Keeper,
 }
@@ -77,6 +79,7 @@ impl Launch {
             .arg(KEEPER)
             .arg(listed.join(","))
             .arg(self.processors.word())
+            .arg(self.wake.word())
             .arg(&self.program)
             .args(&self.args)
             .envs(self.envs)
@@ -125,17 +128,18 @@ fn keep_for(mut args: impl Iterator<Item = OsString>) -> Option<u8> {
     }
     let fds = args.next()?;
     let processors = Processors::of_word(args.next()?.to_str()?)?;
+    let wake = Wake::of_word(args.next()?.to_str()?)?;
     let program = args.next()?;
     // Of the machine as long as its keeper is there, and then nothing of it is left.
     let _taken = processors.stay();
-    let kept = keep(&fds, &program, args);
+    let kept = keep(&fds, wake, &program, args);
     Some(kept.unwrap_or_else(|err| {
         eprintln!("cannot start {}: {err}", Path::new(&program).display());
         127
     }))
 }
 
-fn keep(fds: &OsStr, program: &OsStr, args: impl Iterator<Item = OsString>) -> io::Result<u8> {
+fn keep(fds: &OsStr, wake: Wake, program: &OsStr, args: impl Iterator<Item = OsString>) -> io::Result<u8> {
     // A Ctrl-C is the runner's to answer.
     setsid()?;
     // What the machine's processes leave behind comes to us.
@@ -165,7 +169,7 @@ fn keep(fds: &OsStr, program: &OsStr, args: impl Iterator<Item = OsString>) -> i
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         let _ = killpg(group, Signal::SIGKILL);
     });
-    let status = machine.wait()?;
+    let status = wake.until_it_ends(&mut machine)?;
     loop {
         // What is left of the group, and whatever left it: with its parent gone, that is our child now.
         let _ = killpg(group, Signal::SIGKILL);

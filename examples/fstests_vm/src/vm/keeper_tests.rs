@@ -30,15 +30,20 @@ fn is_a_keeper_where_it_is_asked_to_be() {
 
 /// A machine that is a script of bash, whose first argument is the number of a socket, and our end of that.
 fn machine(script: &str) -> (Kept, BufReader<UnixStream>) {
+    start("bash", script, Wake::Never)
+}
+
+fn start(program: &str, script: &str, wake: Wake) -> (Kept, BufReader<UnixStream>) {
     let (ours, its) = UnixStream::pair().unwrap();
     let number = its.as_raw_fd().to_string();
     let launch = Launch {
-        program: "bash".into(),
+        program: program.into(),
         args: ["-c", script, "machine", &number].map(OsString::from).to_vec(),
         fds: vec![its.into()],
         output: tempfile::tempfile().unwrap(),
         envs: vec![("OF_THE_MACHINE".into(), "yes".into())],
         processors: Processors::Any,
+        wake,
         keeper: keeper(),
     };
     (launch.start().unwrap(), BufReader::new(ours))
@@ -64,6 +69,7 @@ fn a_program_that_is_not_there_is_127_as_for_a_shell() {
         output: output.try_clone().unwrap(),
         envs: Vec::new(),
         processors: Processors::Any,
+        wake: Wake::Never,
         keeper: keeper(),
     };
     assert_eq!(launch.start().unwrap().wait().unwrap().code(), Some(127));
@@ -103,4 +109,24 @@ fn a_machine_that_nobody_wants_any_more_is_gone_with_the_value() {
     socket.read_line(&mut String::new()).unwrap();
     drop(kept);
     assert_eq!(socket.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn a_machine_is_woken_again_and_again_and_its_helpers_are_not() {
+    let script = "sleep 1000 & trap 'echo woken >&$1' ALRM; echo up >&$1; while :; do wait $!; kill -0 $! || exit 9; done";
+    let (mut kept, mut socket) = start("bash", script, Wake::EverySecond);
+    for expected in ["up\n", "woken\n", "woken\n"] {
+        let mut line = String::new();
+        socket.read_line(&mut line).unwrap();
+        assert_eq!(line, expected);
+    }
+    kept.end();
+    assert_eq!(kept.wait().unwrap().code(), Some(137));
+}
+
+// The shell becomes a program without a handler, which an alarm would end.
+#[test]
+fn a_machine_that_has_no_handler_is_left_in_peace() {
+    let (kept, _socket) = start("sh", "exec sleep 2.5", Wake::EverySecond);
+    assert_eq!(kept.wait().unwrap().code(), Some(0));
 }

@@ -9,8 +9,10 @@ mod said;
     reason = "the machine itself is the room's main thing"
 )]
 mod vm;
+mod wake;
 
 pub(crate) use keeper::{Keeper, Launch, keep_if_asked};
 pub(crate) use processor::Processors;
 pub(crate) use said::Said;
 pub(crate) use vm::{Heard, Lines, Vm};
+pub(crate) use wake::Wake;

@@ -3,6 +3,7 @@ use std::ffi::OsString;
 use super::*;
 use crate::vm::keeper::tests::keeper;
 use crate::vm::processor::Processors;
+use crate::vm::wake::Wake;
 
 /// A machine that is a script of bash, with the numbers of its lines in `$console` and `$events`.
 fn machine(log: &Path, script: &str) -> Vm {
@@ -15,6 +16,7 @@ fn machine(log: &Path, script: &str) -> Vm {
             output: tempfile::tempfile()?,
             envs: Vec::new(),
             processors: Processors::Any,
+            wake: Wake::Never,
             keeper: keeper(),
         })
     })

@@ -152,15 +152,17 @@ fn boot(kernel: &Kernel, initramfs: &[u8], directory: &Path) -> (String, String)
     spec.events = theirs.as_raw_fd();
     spec.disks = vec![sample("test", path), sample("root", path)];
     spec.disks[1].read_only = true;
+    let library = xstate::library().unwrap().unwrap();
     let mut command = Command::new(&kernel.image);
     command
+        .envs([xstate::preload(&library)])
         .args(spec.arguments().unwrap())
         .env("TMPDIR", memory_directory(spec.memory).unwrap())
         .env("HOME", directory.join("home"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    fds::inherit(&mut command, vec![initramfs, theirs]);
+    fds::inherit(&mut command, vec![initramfs, theirs, library]);
     let child = command.spawn().unwrap();
     drop(command);
     let mut said = String::new();
