@@ -68,6 +68,11 @@ impl Opener {
         opened.collect()
     }
 
+    /// Tells whether it is a worker of udev's, by its name.
+    pub(crate) fn is_udev(&self) -> bool {
+        ["(udev-worker)", "systemd-udevd", "udevd"].contains(&self.name.as_str())
+    }
+
     /// Tells whether the process still has one of these devices open.
     pub(crate) fn is_still_there(&self, devices: &BTreeSet<u64>) -> bool {
         opened_by(self.pid, devices).is_some()

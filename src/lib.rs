@@ -9,6 +9,7 @@ mod clean;
 mod clock;
 mod command;
 mod declared;
+mod device_lock;
 mod environment;
 mod error;
 mod events;

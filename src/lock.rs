@@ -1,4 +1,4 @@
-//! The flock(2) of the state file and of leases. The one file that knows fs2.
+//! The flock(2) of the state file, of leases and of devices. The one file that knows fs2.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Seek, Write};
@@ -6,6 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::trust;
+
+/// Takes the lock on an open file; `false` if another open file has it, or a shared one. It is held until the file, and each
+/// copy of its descriptor, is closed.
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+    match fs2::FileExt::try_lock_exclusive(file) {
+        Ok(()) => Ok(true),
+        Err(err) if err.kind() == fs2::lock_contended_error().kind() => Ok(false),
+        Err(err) => Err(err),
+    }
+}
 
 /// A lock on a file, held for as long as this value or its process lives.
 ///

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::command::Invocation;
+use crate::device_lock::UdevWait;
 use crate::error::Result;
 use crate::fault;
 use crate::loops::{self, PinnedLoop};
@@ -131,6 +132,7 @@ fn take_down(upper: &Stacked, pin: Pin) {
     match (pin, &upper.kind) {
         (Pin::Loop(pinned), _) => return take_down_loop(pinned),
         (Pin::Mapper(file), Layer::Mapper(name)) => {
+            UdevWait::new().until_not_open(&file, &upper.path);
             drop(file);
             // As above: what cannot be taken down is found and told by whoever tries to remove the volume.
             let _ = lvm::unmap(name);

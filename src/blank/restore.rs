@@ -56,7 +56,7 @@ pub(crate) fn restore(device: &Path, before: Option<(&Saved, &[u8])>) -> Result<
         fault::point("restored");
     }
     // What cannot be read anew now is when the disk is plugged in again; it is on the disk in any case.
-    if let Err(err) = reread(&file) {
+    if let Err(err) = reread(&file, device) {
         eprintln!(
             "kdev: could not have the kernel read the partitions of {} anew: {err}",
             device.display()

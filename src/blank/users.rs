@@ -12,11 +12,13 @@ use nix::libc;
 
 use crate::blank::seen::Seen;
 use crate::blank::system::system_on;
+use crate::device_lock::lock_disk_of;
 use crate::holders::Opener;
 use crate::mounts::{block_device, mounts_of};
 use crate::stacked::{stacked_on, swap_on};
 
-/// How often a device is looked at that somebody has open: udev and LVM open disks of others for a moment.
+/// How often a device is looked at that another process has open: LVM opens all disks for a moment. udev, which may take
+/// longer, is waited for before.
 const LOOKS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,7 +39,13 @@ pub(super) fn see_users(seen: &mut Seen, all: &[(PathBuf, u64)]) {
     }
     seen.system = system_on(&numbers);
     let is_told = !seen.mounts.is_empty() || !seen.swaps.is_empty() || !seen.stacked.is_empty();
+    // udev's worker is waited for, and until the looks are over udev does not look.
+    let locked = match (is_told, all.first()) {
+        (false, Some((path, number))) => lock_disk_of(path, *number),
+        _ => None,
+    };
     let (is_busy, openers) = users_that_stay(&seen.device, &numbers, is_told);
+    drop(locked);
     seen.is_busy = is_busy;
     seen.open = openers
         .into_iter()

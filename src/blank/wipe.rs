@@ -15,6 +15,7 @@ use crate::blank::ranges::Range;
 use crate::blank::saved::Saved;
 use crate::blank::seen::Seen;
 use crate::blank::signatures::signatures;
+use crate::device_lock::UdevWait;
 use crate::error::{Error, Result};
 use crate::fault;
 
@@ -48,7 +49,7 @@ pub(crate) fn wipe(device: &Path, saved: &Saved) -> Result<()> {
         write(&mut file, range, &vec![0; length(range)]).map_err(failed)?;
         fault::step("a range wiped").map_err(failed)?;
     }
-    reread(&file)
+    reread(&file, device)
         .and_then(|()| fault::step("partitions forgotten"))
         .map_err(|err| Error::io("have the kernel forget the partitions of", device, err))?;
     match signatures(&[device])?.as_slice() {
@@ -82,9 +83,11 @@ pub(super) fn write(file: &mut File, range: Range, bytes: &[u8]) -> io::Result<(
 
 /// Has the kernel read the partition table anew; nothing to do for what can have none.
 ///
-/// A partition that somebody looks at, as udev does, is waited for.
-pub(super) fn reread(file: &File) -> io::Result<()> {
+/// A partition that another process has open is waited for: udev by its lock on the disk, which is held here until `file`
+/// is closed, and any other for four seconds.
+pub(super) fn reread(file: &File, device: &Path) -> io::Result<()> {
     let number = file.metadata()?.rdev();
+    UdevWait::new().lock(file, device);
     for pause in [0, 10, 50, 200, 500, 1000, 2000] {
         thread::sleep(Duration::from_millis(pause));
         match ioctl::reread_partitions(file) {

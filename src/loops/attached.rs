@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use kdev_volumes_spec::Bytes;
 
+use crate::device_lock::UdevWait;
 use crate::loops::ioctl::{self, LO_FLAGS_AUTOCLEAR, LoopInfo};
 
 /// A loop device to which a file is attached.
@@ -88,31 +89,38 @@ pub(crate) fn pin_over_file(file: &File) -> Vec<(u64, PinnedLoop)> {
         return Vec::new();
     };
     let pin = |path: PathBuf| {
-        let device = File::open(path).ok()?;
+        let device = File::open(&path).ok()?;
         let is_over = ioctl::status(&device)
             .ok()??
             .is_over_file((meta.dev(), meta.ino()));
         let number = device.metadata().ok()?.rdev();
-        is_over.then_some((number, PinnedLoop(device)))
+        is_over.then_some((number, PinnedLoop { path, device }))
     };
     with_files().filter_map(|(path, _)| pin(path)).collect()
 }
 
 /// A loop device that is held open, so that it stays over what it is over.
 #[derive(Debug)]
-pub(crate) struct PinnedLoop(File);
+pub(crate) struct PinnedLoop {
+    path: PathBuf,
+    device: File,
+}
 
 /// Holds a loop device open, if it is still over that device.
 pub(crate) fn pin_over(path: &Path, device: u64) -> Option<PinnedLoop> {
-    let file = File::open(path).ok()?;
-    let is_over = ioctl::status(&file).ok()??.is_over(device);
-    is_over.then_some(PinnedLoop(file))
+    let pinned = PinnedLoop {
+        path: path.to_owned(),
+        device: File::open(path).ok()?,
+    };
+    let is_over = ioctl::status(&pinned.device).ok()??.is_over(device);
+    is_over.then_some(pinned)
 }
 
 impl PinnedLoop {
-    /// Detaches it, unless somebody else has it open.
+    /// Detaches it, unless another process has it open. A udev worker that has is waited for.
     pub(crate) fn detach(self) -> io::Result<()> {
-        ioctl::clear(&self.0)
+        UdevWait::new().lock(&self.device, &self.path);
+        ioctl::clear(&self.device)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use kdev_volumes_spec::Bytes;
 use nix::errno::Errno;
 
+use crate::device_lock::UdevWait;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::loops::attached::{OverFile, over_file};
@@ -88,6 +89,7 @@ pub(crate) fn detach_file(file: &Path) -> Result<bool> {
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(true),
         Err(err) => return Err(Error::io("look at", file, err)),
     };
+    let mut udev = UdevWait::new();
     for pause in PAUSES {
         thread::sleep(Duration::from_millis(pause));
         let over = over_file(file);
@@ -96,7 +98,8 @@ pub(crate) fn detach_file(file: &Path) -> Result<bool> {
         }
         for OverFile { path, .. } in over {
             let failed = |err| Error::io("detach", &path, err);
-            let device = open(&path).map_err(failed)?;
+            let device = File::open(&path).map_err(failed)?;
+            udev.lock(&device, &path);
             // It may be over another file by now.
             let info = ioctl::status(&device).map_err(failed)?;
             if info.is_some_and(|info| info.is_over_file(inode)) {
@@ -111,7 +114,8 @@ pub(crate) fn detach_file(file: &Path) -> Result<bool> {
     Ok(over_file(file).is_empty())
 }
 
-/// How long, in milliseconds, is waited between attempts to detach what somebody merely looks at.
+/// How long, in milliseconds, is waited between attempts to detach a device that another process has open. udev is waited
+/// for by its lock, for longer.
 const PAUSES: [u64; 7] = [0, 1, 5, 20, 100, 300, 600];
 
 impl LoopDevice {
@@ -177,9 +181,11 @@ pub(crate) fn name_of(device: &File) -> Option<String> {
 }
 
 /// Opens a loop device; `None` unless it was attached under `name`.
+///
+/// For reading only: udev looks at each device anew that is closed after it was open for writing.
 fn open_attached(path: &Path, name: &str) -> Result<Option<File>> {
     let failed = |err| Error::io("look at the loop device", path, err);
-    let device = match open(path) {
+    let device = match File::open(path) {
         Ok(device) => device,
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
         Err(err) => return Err(failed(err)),
@@ -193,12 +199,14 @@ fn open_attached(path: &Path, name: &str) -> Result<Option<File>> {
 /// Detaches the device that was attached under `name`, unless it is gone already.
 ///
 /// Returns whether it is gone now: the kernel detaches a device that is mounted or open elsewhere
-/// only when that ends. What merely looks at it, as udev does, is waited for.
+/// only when that ends. A udev worker that has it open is waited for by its lock, any other process for a second.
 pub(crate) fn detach(path: &Path, name: &str) -> Result<bool> {
+    let mut udev = UdevWait::new();
     for pause in PAUSES {
         thread::sleep(Duration::from_millis(pause));
         match open_attached(path, name)? {
             Some(device) => {
+                udev.lock(&device, path);
                 ioctl::clear(&device).map_err(|err| Error::io("detach", path, err))?;
                 // One place, however often it takes.
                 if pause == PAUSES[0] {
@@ -209,6 +217,14 @@ pub(crate) fn detach(path: &Path, name: &str) -> Result<bool> {
         }
     }
     Ok(!is_attached(path, name)?)
+}
+
+/// Waits until udev has processed a loop device that is being detached.
+pub(crate) fn wait_for_udev(path: &Path) {
+    // One that cannot be opened is detached already.
+    if let Ok(device) = File::open(path) {
+        UdevWait::new().lock(&device, path);
+    }
 }
 
 fn attach(backing: &File, name: &str, flags: u32) -> io::Result<LoopDevice> {

@@ -5,4 +5,6 @@ mod device;
 mod ioctl;
 
 pub(crate) use attached::{Attached, PinnedLoop, attached, over, over_file, pin_over, pin_over_file};
-pub(crate) use device::{LoopDevice, LoopDir, attach_file, detach, detach_file, is_attached, name_of, pin};
+pub(crate) use device::{
+    LoopDevice, LoopDir, attach_file, detach, detach_file, is_attached, name_of, pin, wait_for_udev,
+};

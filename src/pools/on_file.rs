@@ -184,14 +184,14 @@ pub(super) fn attach(path: &Path, pool: &str) -> Result<PathBuf> {
     Ok(device)
 }
 
-/// Finds the loop device that a pool's file is attached to. One that is being detached, and still there since
-/// somebody looks at it, is waited for: it is gone a moment later.
+/// Finds the loop device that a pool's file is attached to. One that is being detached, and that another process still has
+/// open, is waited for: udev by its lock, any other for four seconds.
 fn attached(path: &Path) -> Result<Option<PathBuf>> {
     for pause in [0, 1, 10, 50, 200, 500, 1000, 2000] {
         thread::sleep(Duration::from_millis(pause));
         match loops::over_file(path).into_iter().next() {
             None => return Ok(None),
-            Some(over) if over.is_autoclear => {}
+            Some(over) if over.is_autoclear => loops::wait_for_udev(&over.path),
             Some(over) => return Ok(Some(over.path)),
         }
     }

@@ -43,6 +43,16 @@ fn passes(test: Volume) {
 #[kdev_volumes(test = "16M")]
 #[test]
 #[ignore = "started by other tests"]
+fn passes_when_a_file_is_there() {
+    let file = PathBuf::from(env::var_os("CHILD_FILE").unwrap());
+    while !file.exists() {
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
 fn fails() {
     panic!("as it should");
 }

@@ -390,6 +390,12 @@ impl Running {
         Self { child }
     }
 
+    /// Tells whether it has ended.
+    #[cfg(feature = "test-bed")]
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end, and tells whether it ended well.
     #[cfg(feature = "test-bed")]
     pub(crate) fn succeeds(mut self) -> bool {

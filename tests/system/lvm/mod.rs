@@ -15,6 +15,7 @@ mod queue;
 mod runners;
 mod setup;
 mod several;
+mod slow_udev;
 mod suite;
 mod test_dev;
 mod thin;
