@@ -51,6 +51,18 @@ pub(crate) fn step(done: &str) -> std::io::Result<()> {
     }
 }
 
+/// Tells whether a test sets a pool up where the kernel has no device-mapper. LVM makes PVs and VGs without it.
+#[cfg(not(feature = "fault-points"))]
+#[inline(always)]
+pub(crate) fn is_device_mapper_assumed() -> bool {
+    false
+}
+
+#[cfg(feature = "fault-points")]
+pub(crate) fn is_device_mapper_assumed() -> bool {
+    std::env::var_os("KDEV_ASSUME_DEVICE_MAPPER").is_some()
+}
+
 #[cfg(feature = "fault-points")]
 fn note(variable: &str, done: &str) {
     if let Some(log) = std::env::var_os(variable) {

@@ -331,7 +331,7 @@ pub enum Error {
 
     /// The kernel gives no loop devices here.
     #[error(
-        "no loop device can be had for the embedded default (`modprobe loop`; in a container, share /dev/loop-control and /dev/loop*; or set up a pool with `kdev pool setup` and name it in KERNELDEV_DEVICE_POOL; where files will do, that is `images`)"
+        "cannot get a loop device (`modprobe loop`; in a container, run it privileged, with /dev/loop-control and /dev/loop* of the host; or set up a pool with `kdev pool setup --device=DEVICE` and name it in KERNELDEV_DEVICE_POOL; where files will do, that is `images`)"
     )]
     NoLoop {
         /// What the kernel said.
@@ -339,11 +339,17 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// There is no device-mapper in this kernel.
+    /// There is no device-mapper in this kernel, or this process may not use it.
     #[error(
-        "this kernel has no device-mapper, so LVM cannot be used (`modprobe dm-mod`, or unset KERNELDEV_DEVICE_POOL to use loop devices, or set it to `images` to use files)"
+        "cannot use LVM: the kernel has no device-mapper that this process can use (`modprobe dm-mod`; in a container, load it on the host, and run the container privileged, with /dev of the host; to do without, unset KERNELDEV_DEVICE_POOL to use loop devices, or set it to `images` to use files)"
     )]
     NoDeviceMapper,
+
+    /// udev does not run, and LVM's configuration leaves the nodes of LVs to it.
+    #[error(
+        "cannot use LVM: udev does not run, which makes the nodes of LVs (start systemd-udevd; in a container, set `activation {{ udev_rules = 0 udev_sync = 0 }}` in /etc/lvm/lvm.conf, so that LVM makes them)"
+    )]
+    NoUdev,
 
     /// There are no thin pools in this kernel.
     #[error(

@@ -1,7 +1,7 @@
 use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use kdev_volumes_spec::Bytes;
 use nix::errno::Errno;
 
+use crate::command::Invocation;
 use crate::device_lock::UdevWait;
 use crate::error::{Error, Result};
 use crate::fault;
@@ -33,6 +34,8 @@ pub(crate) struct LoopDevice {
     /// Without a name there is no other way to it.
     backing: File,
 }
+
+const CONTROL: &str = "/dev/loop-control";
 
 /// How often another process may take the free device that we were shown: with the pauses, for a second.
 const ATTEMPTS: u64 = 64;
@@ -74,6 +77,24 @@ impl LoopDir {
     fn file(&self) -> Result<File> {
         tempfile::tempfile_in(&self.path).map_err(|err| Error::io("make a file in", &self.path, err))
     }
+}
+
+/// Checks that the kernel has loop devices, before anything is written. Their module is loaded if it is missing.
+pub(crate) fn check_host() -> Result<()> {
+    let control = || {
+        let control = open(Path::new(CONTROL))?;
+        match control.metadata()?.file_type().is_char_device() {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("{CONTROL} is not a device"))),
+        }
+    };
+    control()
+        .or_else(|_| {
+            // Whatever modprobe reports, the kernel is asked after.
+            let _ = Invocation::new("modprobe", "kmod").and_then(|modprobe| modprobe.arg("loop").finish());
+            control()
+        })
+        .map_err(|source| Error::NoLoop { source })
 }
 
 /// Attaches a file to a loop device that stays when nobody has it open, known by `name` to the kernel.
@@ -228,7 +249,7 @@ pub(crate) fn wait_for_udev(path: &Path) {
 }
 
 fn attach(backing: &File, name: &str, flags: u32) -> io::Result<LoopDevice> {
-    let control = open(Path::new("/dev/loop-control"))?;
+    let control = open(Path::new(CONTROL))?;
     let mut last = Errno::EBUSY.into();
     for attempt in 0..ATTEMPTS {
         // Where many want one at once, whoever tries again at once may be late again.

@@ -6,5 +6,6 @@ mod ioctl;
 
 pub(crate) use attached::{Attached, PinnedLoop, attached, over, over_file, pin_over, pin_over_file};
 pub(crate) use device::{
-    LoopDevice, LoopDir, attach_file, detach, detach_file, is_attached, name_of, pin, wait_for_udev,
+    LoopDevice, LoopDir, attach_file, check_host, detach, detach_file, is_attached, name_of, pin,
+    wait_for_udev,
 };

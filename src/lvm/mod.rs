@@ -3,6 +3,7 @@
 mod by_sudo;
 mod change;
 mod group;
+mod host;
 mod ioctl;
 mod lv;
 mod mapped;
@@ -14,6 +15,7 @@ mod thin;
 pub(crate) use by_sudo::{MountBySudo, is_the_way};
 pub(crate) use change::NewLv;
 pub(crate) use group::{Group, Listing, Reported, Room};
+pub(crate) use host::check_host;
 pub(crate) use lv::Lv;
 pub(crate) use mapped::{Mapped, MappedName, mapped_name, unmap};
 pub(crate) use physical::{
@@ -21,7 +23,7 @@ pub(crate) use physical::{
     unmake_group, unmake_if_begun,
 };
 pub(crate) use shell::Shell;
-pub(crate) use thin::{OVERWRITTEN, check_thin_target};
+pub(crate) use thin::OVERWRITTEN;
 
 use crate::command::Invocation;
 use crate::error::{Error, Result};

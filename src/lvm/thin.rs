@@ -4,7 +4,6 @@ use std::fs::File;
 
 use kdev_volumes_spec::Bytes;
 
-use crate::command::Invocation;
 use crate::error::{Error, Result};
 use crate::lvm::by_sudo;
 use crate::lvm::group::Group;
@@ -38,28 +37,6 @@ pub(super) const ALIGNED: [&str; 2] = ["--dataalignment", "1m"];
 
 /// LVM writes zeros to the first 4 KiB of the metadata only: to all of it, that could not be taken back.
 const ZERO_THE_BEGINNING: &str = "allocation{zero_metadata=0}";
-
-/// Makes sure that the kernel has thin pools, before anything is written to a disk.
-pub(crate) fn check_thin_target() -> Result<()> {
-    let known = || -> Result<bool> {
-        let done = Invocation::new("dmsetup", "dmsetup")?.arg("targets").finish()?;
-        match done.status.success() {
-            true => Ok(String::from_utf8_lossy(&done.stdout)
-                .lines()
-                .any(|line| line.starts_with("thin-pool "))),
-            false => Err(Error::NoDeviceMapper),
-        }
-    };
-    if known()? {
-        return Ok(());
-    }
-    // Whatever it says, the list of targets tells what came of it.
-    let _ = Invocation::new("modprobe", "kmod").and_then(|modprobe| modprobe.arg("dm-thin-pool").finish());
-    match known()? {
-        true => Ok(()),
-        false => Err(Error::NoThinPools),
-    }
-}
 
 impl Group {
     /// Makes what is missing of a thin pool in a new VG, in which there is nothing else.

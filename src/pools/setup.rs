@@ -4,7 +4,8 @@ use kdev_volumes_spec::Bytes;
 use serde_json::Map;
 
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::loops;
 use crate::lvm::{self, Group, Promise};
 use crate::pools::finish::{Finished, finish_interrupted};
 use crate::pools::intent;
@@ -39,15 +40,24 @@ pub struct Preview {
 }
 
 impl NewPool {
-    /// Makes sure that the kernel can do what is promised.
-    fn promise(&self) -> Result<Promise> {
-        if self.thin.is_some() {
-            lvm::check_thin_target()?;
+    /// Checks that this user may make such a pool here, and that this host can use it.
+    fn check_host(&self) -> Result<()> {
+        // Those for whom sudo asks LVM may ask, and change no disk.
+        if !nix::unistd::geteuid().is_root() {
+            return Err(Error::NotRoot { doing: "using LVM" });
         }
-        Ok(Promise {
+        lvm::check_host(self.thin.is_some())?;
+        match self.medium {
+            Medium::Device { .. } => Ok(()),
+            Medium::File { .. } => loops::check_host(),
+        }
+    }
+
+    fn promise(&self) -> Promise {
+        Promise {
             clean: self.clean,
             thin: self.thin,
-        })
+        }
     }
 }
 
@@ -77,9 +87,12 @@ impl Pools {
     /// [`Error::PoolExists`](crate::Error::PoolExists), [`Error::PoolName`](crate::Error::PoolName);
     /// [`Error::Unfinished`](crate::Error::Unfinished) if another change waits for its disk;
     /// [`Error::NotRoot`](crate::Error::NotRoot), [`Error::NotInstalled`](crate::Error::NotInstalled),
-    /// [`Error::NoLoop`](crate::Error::NoLoop), [`Error::NoThinPools`](crate::Error::NoThinPools), or what LVM said.
+    /// [`Error::NoDeviceMapper`](crate::Error::NoDeviceMapper), [`Error::NoUdev`](crate::Error::NoUdev),
+    /// [`Error::NoThinPools`](crate::Error::NoThinPools) or [`Error::NoLoop`](crate::Error::NoLoop), before anything is written; or what LVM said.
     pub fn setup(&self, new: &NewPool) -> Result<PoolSummary> {
         let names = new.names()?;
+        // PVs and VGs can be made where no LV can ever be: such a pool must not come to be.
+        new.check_host()?;
         // Nothing is checked against a name that may mean another disk a moment later.
         let target = Target::find(&new.medium)?;
         // All that can be refused is refused before anything is written, a directory of ours included;
@@ -89,7 +102,7 @@ impl Pools {
             _ => {}
         }
         let entry = target.entry(&names, new.thin.is_some());
-        let promise = new.promise()?;
+        let promise = new.promise();
         match target {
             Target::Device { chosen, wipe, .. } => {
                 self.check_names(&names)?;
@@ -122,9 +135,9 @@ impl Pools {
     /// As [`setup`](Self::setup), for what can be known without doing it.
     pub fn preview(&self, new: &NewPool) -> Result<Preview> {
         let names = new.names()?;
+        new.check_host()?;
         let target = Target::find(&new.medium)?;
         intent::check_none(self.state.dir())?;
-        new.promise()?;
         self.check_names(&names)?;
         let (device, size, overwritten) = match &target {
             Target::Device { chosen, wipe, .. } => {
@@ -181,10 +194,6 @@ impl Pools {
     }
 
     fn check_names(&self, names: &Names) -> Result<()> {
-        // Those for whom sudo asks LVM may ask, and change no disk.
-        if !nix::unistd::geteuid().is_root() {
-            return Err(crate::Error::NotRoot { doing: "using LVM" });
-        }
         names.check_against(&pools_file::read(self.state.dir())?)?;
         match Group::exists(&names.vg)? {
             true => Err(bad(

@@ -66,6 +66,7 @@ fn exit_code(err: &Error) -> ExitCode {
         | Error::NoSudo { .. }
         | Error::NoNextest
         | Error::NoDeviceMapper
+        | Error::NoUdev
         | Error::NoThinPools
         | Error::NoSystemd
         | Error::NoLoop { .. } => ExitCode::from(HOST_CANNOT),

@@ -1,7 +1,9 @@
 //! Making a pool of a disk: only of one that is blank and nobody's.
 
 use crate::lvm::disk::{Disk, Pool, run};
-use crate::pools::{Site, assert_findings, used_disk};
+use crate::pools::{
+    Site, assert_findings, no_device_mapper_no_pool, no_udev_no_pool_unless_lvm_makes_nodes, used_disk,
+};
 use crate::scene::{Say, Scene};
 
 /// As a system that stands on LVM: seen by the one process that is asked to make a pool of its disk.
@@ -90,6 +92,17 @@ fn a_pool_on_a_file_gives_volumes_before_and_after_a_boot() {
     scene.kdev(&["pool", "teardown", &pool]).good();
     assert!(!file.exists());
     scene.assert_no_trace();
+}
+
+/// As on the test's own machine, where the kernel may really lack it.
+#[test]
+fn a_container_without_device_mapper_gets_no_pool() {
+    no_device_mapper_no_pool();
+}
+
+#[test]
+fn a_container_without_udev_gets_no_pool_unless_lvm_makes_nodes() {
+    no_udev_no_pool_unless_lvm_makes_nodes();
 }
 
 #[test]
