@@ -119,7 +119,9 @@ pub(crate) fn detach_file(file: &Path) -> Result<bool> {
         }
         for OverFile { path, .. } in over {
             let failed = |err| Error::io("detach", &path, err);
-            let device = File::open(&path).map_err(failed)?;
+            let Some(device) = open_if_there(&path).map_err(failed)? else {
+                continue;
+            };
             udev.lock(&device, &path);
             // It may be over another file by now.
             let info = ioctl::status(&device).map_err(failed)?;
@@ -202,14 +204,10 @@ pub(crate) fn name_of(device: &File) -> Option<String> {
 }
 
 /// Opens a loop device; `None` unless it was attached under `name`.
-///
-/// For reading only: udev looks at each device anew that is closed after it was open for writing.
 fn open_attached(path: &Path, name: &str) -> Result<Option<File>> {
     let failed = |err| Error::io("look at the loop device", path, err);
-    let device = match File::open(path) {
-        Ok(device) => device,
-        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(err) => return Err(failed(err)),
+    let Some(device) = open_if_there(path).map_err(failed)? else {
+        return Ok(None);
     };
     let info = ioctl::status(&device).map_err(failed)?;
     Ok(info
@@ -255,7 +253,14 @@ fn attach(backing: &File, name: &str, flags: u32) -> io::Result<LoopDevice> {
         // Where many want one at once, whoever tries again at once may be late again.
         thread::sleep(Duration::from_millis(attempt.saturating_sub(AT_ONCE)));
         let path = PathBuf::from(format!("/dev/loop{}", ioctl::get_free(&control)?));
-        let device = open(&path)?;
+        let device = match open(&path) {
+            // Another process has had it meanwhile.
+            Err(err) if is_going(&err) => {
+                last = err;
+                continue;
+            }
+            opened => opened?,
+        };
         match configure(&device, backing, name, flags) {
             Ok(()) => {
                 fault::point("loop device attached");
@@ -283,6 +288,48 @@ fn configure(device: &File, backing: &File, name: &str, flags: u32) -> io::Resul
     }
 }
 
+/// Opens a loop device; `None` if it is not there, or is just going.
+///
+/// For reading only: udev looks at each device anew that is closed after it was open for writing.
+fn open_if_there(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Err(err) if err.kind() == ErrorKind::NotFound || is_going(&err) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Tells whether a loop device was not opened because another process is detaching it.
+///
+/// Linux 6.11 and later detach one when it is closed, not when that is asked for, and open no such device meanwhile
+/// (`lo_open` in `drivers/block/loop.c`).
+fn is_going(err: &io::Error) -> bool {
+    err.raw_os_error() == Some(Errno::ENXIO as i32)
+}
+
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_another_process_detaches_is_gone() {
+        let dir = LoopDir {
+            path: env::temp_dir(),
+        };
+        let name = format!("kdev-test-{}", std::process::id());
+        let held = dir.attach(&name, Bytes::new(1 << 20)).unwrap();
+        assert!(is_attached(held.path(), &name).unwrap());
+        for _ in 0..250 {
+            // Not in vain only if udev does not look at it now. That it is detached already is no error here.
+            let _ = ioctl::clear(&held.device);
+            if !is_attached(held.path(), &name).unwrap() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{} is there after 5 s", held.path().display());
+    }
 }
