@@ -1,5 +1,6 @@
 //! Rules for udev. One spares our LVs what is done for disks that may hold anything; the second tells their names;
-//! the third gives the nodes of ordinary users' LVs to these, see `root/nodes`.
+//! the third reports them to systemd as ready; the fourth gives the nodes of ordinary users' LVs to these, see
+//! `root/nodes`.
 //!
 //! udev opens each new disk to look for filesystems, RAID members and PVs, and again whenever somebody has
 //! written to it. On a test's volume that is time, a device that is busy when it is to be removed, and links to what
@@ -23,7 +24,8 @@ const PATH: &str = "/run/udev/rules.d/09-kdev-volumes.rules";
 /// What there is where udev runs.
 const CONTROL: &str = "/run/udev/control";
 
-/// An LV whose name is one of ours, and no part of one: these have a longer UUID.
+/// An LV whose name is one of ours, and no part of one: these have a longer UUID. [`READY_RULE`] knows it by
+/// `.KDEV_VOLUME`, which udev does not store.
 ///
 /// Whoever waits for udev gives a cookie. To take it out has device-mapper's rules start no program that finds
 /// out what it says: that the event is one of LVM's own, and what of the rules to pass over. Who waits is told by the
@@ -35,6 +37,7 @@ ATTR{dm/uuid}!="LVM-????????????????????????????????????????????????????????????
 ATTR{dm/name}!="?*-?*--[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]--[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]--?*", GOTO="kdev_volumes_end"
 TEST!="/sbin/dmsetup", GOTO="kdev_volumes_end"
 OPTIONS:="nowatch"
+ENV{.KDEV_VOLUME}="1"
 ENV{DM_COOKIE}!="?*", GOTO="kdev_volumes_end"
 RUN+="/sbin/dmsetup udevcomplete $env{DM_COOKIE}"
 ENV{DM_COOKIE}=""
@@ -72,6 +75,24 @@ ENV{DM_UDEV_RULES_VSN}=""
 LABEL="kdev_names_end"
 "#;
 
+/// After the rules of systemd, which are 99-systemd in every distribution.
+const READY_PATH: &str = "/run/udev/rules.d/99-zz-kdev-volumes-ready.rules";
+
+/// systemd takes a device that other rules must not probe for one that is not ready. systemd 257 imports the state
+/// of the first event, at which no LV has a table, for ever; older ones set it at each coldplug. A mount unit would
+/// wait for such a device until it times out.
+///
+/// A suspended device keeps its state: systemd unmounts what is mounted from a device that is not ready.
+const READY_RULE: &str = r#"# Of kdev-volumes, and written again by it: logical volumes of tests are ready for systemd once they have a table.
+ACTION!="add|change", GOTO="kdev_ready_end"
+ENV{.KDEV_VOLUME}!="1", GOTO="kdev_ready_end"
+ATTR{dm/suspended}!="0", IMPORT{db}="SYSTEMD_READY"
+ATTR{dm/suspended}!="0", GOTO="kdev_ready_end"
+ATTR{size}=="0", GOTO="kdev_ready_end"
+TAG+="systemd", ENV{SYSTEMD_READY}="1"
+LABEL="kdev_ready_end"
+"#;
+
 /// After the rules that give nodes to groups, in Debian and elsewhere.
 const OWNERS_PATH: &str = "/run/udev/rules.d/90-kdev-volumes-owners.rules";
 
@@ -91,6 +112,7 @@ pub(crate) fn ensure() -> Result<()> {
         (PATH, RULE),
         (NAMES_PATHS[0], NAMES_RULE),
         (NAMES_PATHS[1], NAMES_RULE),
+        (READY_PATH, READY_RULE),
     ])
 }
 

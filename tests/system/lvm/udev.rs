@@ -46,6 +46,7 @@ fn udev_looks_into_no_volume_and_into_other_lvs_as_ever() {
     let known = known_of(&device);
     assert!(!known.contains("ID_FS_"), "udev has looked into it: {known}");
     assert!(known.contains(&device[5..]), "it has its links: {known}");
+    assert_ready(&known);
     child.kill();
     pool.kdev(&["pool", "cleanup"]).good();
 
@@ -57,6 +58,38 @@ fn udev_looks_into_no_volume_and_into_other_lvs_as_ever() {
     let known = known_of(&other);
     assert!(known.contains("ID_FS_TYPE=ext4"), "{known}");
     run("lvremove", &["--yes", &other[5..]]);
+    pool.assert_no_trace();
+}
+
+fn assert_ready(known: &str) {
+    assert!(known.contains("SYSTEMD_READY=1"), "{known}");
+    assert!(known.contains("TAGS=:systemd:"), "{known}");
+    assert!(!known.contains("KDEV_VOLUME"), "it is not stored: {known}");
+}
+
+/// Else a mount unit on a volume waits until it times out.
+#[test]
+fn volume_is_ready_for_systemd_after_each_event() {
+    let pool = Pool::new(128);
+    let child = pool.start("waits");
+    let [volume] = pool.lvs().try_into().unwrap();
+    let device = format!("/dev/{}/{volume}", pool.vg);
+    assert_ready(&known_of(&device));
+    // As at boot, and as after a write.
+    for action in ["add", "change"] {
+        let action = format!("--action={action}");
+        run("udevadm", &["trigger", "--settle", &action, &device]);
+        assert_ready(&known_of(&device));
+    }
+    let mapped = format!("{}-{}", pool.vg.replace('-', "--"), volume.replace('-', "--"));
+    run("dmsetup", &["suspend", &mapped]);
+    run("udevadm", &["trigger", "--settle", "--action=change", &device]);
+    let suspended = known_of(&device);
+    run("dmsetup", &["resume", &mapped]);
+    assert_ready(&suspended);
+    assert_ready(&known_of(&device));
+    child.kill();
+    pool.kdev(&["pool", "cleanup"]).good();
     pool.assert_no_trace();
 }
 
