@@ -45,6 +45,14 @@ fn text(volumes: &[&Named], test: &str, reason: &str, state_dir: Option<&str>) -
     text.push_str(&format!(
         "kdev: look at {them} with `mount {device} /mnt` or `{kdev} pool status`; remove {them} with `{kdev} pool cleanup --kept {names}`"
     ));
+    if volumes
+        .iter()
+        .any(|volume| volume.path.starts_with("/dev/mapper"))
+    {
+        text.push_str(&format!(
+            "\nkdev: after a reboot, `{kdev} pool start` activates {them} again"
+        ));
+    }
     text
 }
 
@@ -69,6 +77,15 @@ mod tests {
             "kdev: kept /dev/loop7 (1G, volume `test`) of mycrate::it$fsync, which failed\n\
              kdev: look at it with `mount /dev/loop7 /mnt` or `kdev pool status`; \
              remove it with `kdev pool cleanup --kept kdev-20261122150854-e705a0-test`"
+        );
+    }
+
+    #[test]
+    fn kept_lv_names_the_command_that_activates_it() {
+        let text = text(&[&named("test", "/dev/mapper/vg-test")], "it", "asked", None);
+        assert!(
+            text.ends_with("\nkdev: after a reboot, `kdev pool start` activates it again"),
+            "{text}"
         );
     }
 

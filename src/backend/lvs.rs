@@ -37,7 +37,7 @@ pub(super) fn look_up(group: &Group, wanted: &[Named]) -> Result<Vec<Made>> {
 /// Together first, for one commit of metadata; LVM removes all or, if one is busy, none. So what is
 /// left then is tried one by one.
 pub(super) fn remove(group: &Group, owned: &[(&OwnerTag, Vec<&Named>)]) -> Result<Vec<Leftover>> {
-    let (owned, mut held) = without_those_whose_snapshots_stay(group, owned);
+    let (owned, mut held) = without_those_whose_snapshots_stay(group, owned)?;
     if owned.is_empty() {
         return Ok(held);
     }
@@ -155,20 +155,31 @@ type Owned<'a> = (&'a OwnerTag, Vec<&'a Named>);
 fn without_those_whose_snapshots_stay<'a>(
     group: &Group,
     owned: &[Owned<'a>],
-) -> (Vec<Owned<'a>>, Vec<Leftover>) {
+) -> Result<(Vec<Owned<'a>>, Vec<Leftover>)> {
     let going: BTreeSet<&str> = owned
         .iter()
         .flat_map(|(_, volumes)| volumes.iter().map(|volume| volume.lv_name.as_str()))
         .collect();
-    let staying = |volume: &Named| {
-        let snapshots = group.mapped(&volume.lv_name)?.snapshots();
-        snapshots.into_iter().find(|name| !going.contains(name.as_str()))
+    let mut lvs: Option<Vec<Lv>> = None;
+    let mut staying = |volume: &Named| -> Result<Option<String>> {
+        let snapshots = match group.mapped(&volume.lv_name) {
+            Some(mapped) => mapped.snapshots(),
+            // Of what is not active, as after a reboot, LVM alone knows.
+            None => {
+                if lvs.is_none() {
+                    lvs = Some(group.volumes()?);
+                }
+                snapshots_of(lvs.as_deref().unwrap_or_default(), &volume.lv_name)
+            }
+        };
+        let mut snapshots = snapshots.into_iter();
+        Ok(snapshots.find(|name| !going.contains(name.as_str())))
     };
     let (mut free, mut held) = (Vec::new(), Vec::new());
     for (tag, volumes) in owned {
         let mut of_it = Vec::new();
         for &volume in volumes {
-            match staying(volume) {
+            match staying(volume)? {
                 None => of_it.push(volume),
                 Some(name) => held.push(Leftover::new(
                     volume,
@@ -180,7 +191,12 @@ fn without_those_whose_snapshots_stay<'a>(
             free.push((*tag, of_it));
         }
     }
-    (free, held)
+    Ok((free, held))
+}
+
+fn snapshots_of(lvs: &[Lv], origin: &str) -> Vec<String> {
+    let is_of_it = |lv: &&Lv| lv.thick_origin.as_deref() == Some(origin);
+    lvs.iter().filter(is_of_it).map(|lv| lv.name.clone()).collect()
 }
 
 impl From<Lv> for Made {

@@ -12,7 +12,7 @@ use crate::lvm::by_sudo::BySudo;
 use crate::lvm::group::Group;
 use crate::lvm::shell::{self, Shell};
 use crate::lvm::thin::THIN_POOL;
-use crate::lvm::{KEPT_TAG, POOL_TAG, changing, writing};
+use crate::lvm::{GIVEN_TAG, KEPT_TAG, POOL_TAG, changing, writing};
 use crate::owner::OwnerTag;
 use crate::root::Verb;
 use crate::udev;
@@ -183,11 +183,40 @@ impl Group {
                 names,
             });
         }
-        self.run_on(
-            writing("lvchange")?.args(["--addtag", KEPT_TAG]),
-            &[(tag, lv_names.to_vec())],
-        )
-        .map(drop)
+        self.add_tags(&[KEPT_TAG], lv_names, tag)
+    }
+
+    /// Marks LVs as kept and as their user's, by which they are given to that user again after a reboot.
+    pub(crate) fn mark_kept_and_given(&self, lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
+        self.add_tags(&[KEPT_TAG, GIVEN_TAG], lv_names, tag)
+    }
+
+    fn add_tags(&self, tags: &[&str], lv_names: &[&str], tag: &OwnerTag) -> Result<()> {
+        let tags = tags.iter().flat_map(|tag| ["--addtag", tag]);
+        let command = writing("lvchange")?.args(tags);
+        self.run_on(command, &[(tag, lv_names.to_vec())]).map(drop)
+    }
+
+    /// Activates LVs: each that has the name *and* the tag that belongs to it, in a VG of ours. LVM activates what it
+    /// can, and a thick snapshot with its origin.
+    pub(crate) fn activate(&self, owned: &[(&OwnerTag, Vec<&str>)]) -> Result<()> {
+        if BySudo::find()?.is_some() {
+            let mut done = Ok(());
+            for (tag, lv_names) in owned {
+                let Some(sudo) = BySudo::find()? else { continue };
+                let activated = sudo.run_on(lv_names, |names| Verb::Activate {
+                    vg: self.name.clone(),
+                    tag: (*tag).clone(),
+                    names,
+                });
+                done = done.and(activated);
+            }
+            return done;
+        }
+        let names = owned.iter().flat_map(|(_, names)| names.iter().copied());
+        let _foretold = udev::foretell(&self.name, names);
+        let activate = writing("lvchange")?.args(["--yes", "--monitor", "n", "--activate", "y"]);
+        self.run_on(activate, owned).map(drop)
     }
 
     /// Runs a command on those of the named LVs that have the tag that belongs to them, if the VG has ours, and returns

@@ -1,12 +1,37 @@
+use std::fmt;
 use std::path::PathBuf;
 
 use kdev_volumes_spec::Bytes;
 
 use crate::lvm::report::LvRow;
 use crate::lvm::thin::percent;
-use crate::lvm::{KEPT_TAG, POOL_TAG};
+use crate::lvm::{GIVEN_TAG, KEPT_TAG, POOL_TAG};
 use crate::owner::OwnerTag;
 use crate::session_id::SessionId;
+
+/// Whether an LV has a device.
+///
+/// ```
+/// # use kdev_volumes::pools::Activation;
+/// assert_eq!(Activation::Inactive.to_string(), "inactive");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// It has one.
+    Active,
+    /// It has none, as after a reboot: `kdev pool start` activates kept volumes.
+    Inactive,
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+        })
+    }
+}
 
 /// An LV of a VG of ours, ours or not.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +43,10 @@ pub(crate) struct Lv {
     pub(crate) path: PathBuf,
     /// How much of it is written, if it is thin and active.
     pub(crate) written: Option<Bytes>,
+    /// `None` if LVM does not know it.
+    pub(crate) activation: Option<Activation>,
+    /// The LV that a thick snapshot is of. LVM removes the snapshot with it.
+    pub(crate) thick_origin: Option<String>,
     tags: Vec<String>,
 }
 
@@ -32,7 +61,17 @@ impl Lv {
     }
 
     pub(crate) fn is_kept(&self) -> bool {
-        self.tags.iter().any(|tag| tag == KEPT_TAG)
+        self.has(KEPT_TAG)
+    }
+
+    /// Returns the ordinary user whose node was the LV's before it was deactivated.
+    pub(crate) fn node_owner(&self) -> Option<u32> {
+        let user = self.owner()?.owner.uid?;
+        (user != 0 && self.has(GIVEN_TAG)).then_some(user)
+    }
+
+    fn has(&self, tag: &str) -> bool {
+        self.tags.iter().any(|found| found == tag)
     }
 }
 
@@ -41,6 +80,12 @@ impl From<LvRow> for Lv {
         let percent = percent(&row.data_percent).filter(|_| !row.pool_lv.is_empty());
         Self {
             written: percent.map(|percent| written(row.lv_size, percent)),
+            activation: match row.lv_active.as_str() {
+                "active" => Some(Activation::Active),
+                "" => Some(Activation::Inactive),
+                _ => None,
+            },
+            thick_origin: Some(row.origin).filter(|origin| !origin.is_empty() && row.pool_lv.is_empty()),
             name: row.lv_name,
             uuid: row.lv_uuid,
             size: Bytes::new(row.lv_size),
@@ -105,6 +150,7 @@ mod tests {
             lv_size: 0,
             lv_active: active.into(),
             vg_uuid: String::new(),
+            origin: String::new(),
             pool_lv: String::new(),
             lv_layout: String::new(),
             data_percent: String::new(),
@@ -148,6 +194,8 @@ mod tests {
             size: Bytes::new(0),
             path: PathBuf::new(),
             written: None,
+            activation: None,
+            thick_origin: None,
             tags: tags.iter().map(ToString::to_string).collect(),
         };
         assert_eq!(lv.owner().is_some(), ours);

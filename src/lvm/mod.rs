@@ -16,6 +16,7 @@ pub(crate) use by_sudo::{MountBySudo, is_the_way};
 pub(crate) use change::NewLv;
 pub(crate) use group::{Group, Listing, Reported, Room};
 pub(crate) use host::check_host;
+pub use lv::Activation;
 pub(crate) use lv::Lv;
 pub(crate) use mapped::{Mapped, MappedName, mapped_name, unmap};
 pub(crate) use physical::{
@@ -33,6 +34,9 @@ pub(crate) const POOL_TAG: &str = "kdev.pool";
 
 /// The tag of an LV that was kept.
 const KEPT_TAG: &str = "kdev.kept";
+
+/// The tag of an LV that is as clean as its pool promises, and so was given to its user, who is not root.
+const GIVEN_TAG: &str = "kdev.given";
 
 /// Archives of each metadata change would outnumber everything else in `/etc/lvm`, and cost two
 /// fsyncs each; these volumes are not worth restoring.

@@ -66,6 +66,9 @@ pub(super) struct LvRow {
     /// Where it was asked for.
     #[serde(default)]
     pub(super) vg_uuid: String,
+    /// What it is a snapshot of, or nothing.
+    #[serde(default)]
+    pub(super) origin: String,
     /// The thin pool that it is of, or nothing.
     #[serde(default)]
     pub(super) pool_lv: String,
@@ -94,8 +97,7 @@ pub(super) const VG_FIELDS: &str = "vg_name,vg_tags,vg_size,vg_free,vg_extent_si
 pub(super) const PV_FIELDS: &str = "pv_name,pv_uuid,vg_name";
 
 /// The fields of [`LvRow`], for `-o`.
-pub(super) const LV_FIELDS: &str =
-    "lv_name,lv_uuid,lv_dm_path,lv_tags,lv_size,lv_active,pool_lv,lv_layout,data_percent,metadata_percent";
+pub(super) const LV_FIELDS: &str = "lv_name,lv_uuid,lv_dm_path,lv_tags,lv_size,lv_active,origin,pool_lv,lv_layout,data_percent,metadata_percent";
 
 /// The options that make a report one that can be read here.
 pub(super) const READABLE: [&str; 5] = ["--reportformat", "json", "--units", "b", "--nosuffix"];

@@ -159,11 +159,11 @@ impl Group {
     }
 
     /// Activates the keeper, and so the pool, as is needed after each boot. Does nothing if the VG has thick
-    /// volumes, or if it is active; by sudo, kdev-root does it.
-    pub(crate) fn wake(&self, lock: Option<File>) -> Result<()> {
+    /// volumes, or if it is active; by sudo, kdev-root does it. Returns whether it was activated here.
+    pub(crate) fn wake(&self, lock: Option<File>) -> Result<bool> {
         let is_awake = || Mapped::find(&self.name, KEEPER).is_some();
         if self.thin.is_none() || by_sudo::is_the_way() || is_awake() {
-            return Ok(());
+            return Ok(false);
         }
         let activate = || -> Result<()> {
             let lock = lock.as_ref().map(File::try_clone).transpose();
@@ -178,7 +178,8 @@ impl Group {
         activate().or_else(|err| match wedged(&self.rows()?) {
             parts if parts.is_empty() => Err(err),
             parts => self.mend(&parts).and_then(|()| activate()),
-        })
+        })?;
+        Ok(true)
     }
 
     fn mend(&self, parts: &[String]) -> Result<()> {

@@ -16,11 +16,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::clean::Clean;
+pub use crate::lvm::Activation;
 pub use crate::thin::{Overcommit, Thin};
 pub use new::{Medium, NewPool};
 pub use progress::Progress;
 pub use setup::Preview;
-pub use start::Started;
+pub use start::{StartStep, Started};
 pub use status::{PoolStatus, VolumeStatus, WaiterStatus};
 pub use teardown::Teardown;
 pub use volumes::NewSnapshot;

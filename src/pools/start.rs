@@ -1,19 +1,23 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::loops;
-use crate::lvm::{self, Group};
+use crate::lvm::{self, Activation};
+use crate::owner::OwnerTag;
 use crate::pool::no_pool;
 use crate::pools::finish::finish_interrupted;
 use crate::pools::{Pools, on_file};
 use crate::pools_file::{self, Locked, PoolEntry};
+use crate::reap::{Entry, Places, Presence, Survey, Verdict, survey};
+use crate::root;
+use crate::udev;
 
-/// A pool on a file that can be used now.
+/// A pool that can be used now.
 ///
 /// ```no_run
 /// # use kdev_volumes::pools::Pools;
 /// for started in Pools::from_env()?.start(None)? {
-///     println!("{}: {} on {}", started.name, started.file.display(), started.device.display());
+///     println!("{} on {}: {:?}", started.name, started.device.display(), started.steps);
 /// }
 /// # Ok::<(), kdev_volumes::Error>(())
 /// ```
@@ -22,19 +26,50 @@ use crate::pools_file::{self, Locked, PoolEntry};
 pub struct Started {
     /// The pool's name.
     pub name: String,
-    /// Its file.
-    pub file: PathBuf,
-    /// The loop device that it is attached to.
+    /// Its file; `None` for a pool on a disk.
+    pub file: Option<PathBuf>,
+    /// The disk, or the loop device that the file is attached to.
     pub device: PathBuf,
-    /// Whether it had been attached before.
-    pub was_started: bool,
+    /// What was done, in this order; empty if all was started before.
+    pub steps: Vec<StartStep>,
+    /// The kept volumes that could not be activated, each with the cause, as a sentence.
+    pub failures: Vec<String>,
+}
+
+/// What was done to start a pool.
+///
+/// ```no_run
+/// # use kdev_volumes::pools::{Pools, StartStep};
+/// let started = Pools::from_env()?.start(Some("default"))?;
+/// let kept = started[0].steps.iter().filter(|step| matches!(step, StartStep::Volume { .. }));
+/// println!("{} kept volumes were activated", kept.count());
+/// # Ok::<(), kdev_volumes::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartStep {
+    /// Its file was attached to a loop device.
+    Attached,
+    /// Its thin pool was activated.
+    ThinPool,
+    /// A kept volume was activated.
+    #[non_exhaustive]
+    Volume {
+        /// The name of the LV.
+        lv_name: String,
+        /// The path of the device.
+        path: PathBuf,
+    },
 }
 
 impl Pools {
-    /// Attaches the file of a pool, or those of all pools that are on files, as is needed after each boot.
+    /// Starts a pool, or all pools, as is needed after each boot.
     ///
-    /// One that is attached already stays as it is, and so do pools on disks, which need no start. Thin pools,
-    /// on files or on disks, are activated; without that, the first who takes a volume does it.
+    /// Attaches the file of a pool on a file, activates a thin pool, and activates kept volumes: no LV of a pool is
+    /// activated at boot. A kept volume of an ordinary user is that user's again. Volumes that are not kept stay
+    /// inactive, and so does an LV that is not ours. What is started already stays as it is.
+    ///
+    /// If a pool cannot be started, the others are, and then the first error is returned.
     ///
     /// ```no_run
     /// # use kdev_volumes::pools::Pools;
@@ -44,8 +79,9 @@ impl Pools {
     ///
     /// # Errors
     ///
-    /// [`Error::NoPool`]; [`Error::NotOurs`] if the file does not hold the PV of the pool's VG, or others than root
-    /// may write to it; [`Error::NoLoop`], [`Error::NotRoot`].
+    /// [`Error::NoPool`]; [`Error::Missing`] if there is no VG, as without the disk; [`Error::NotOurs`] if the file
+    /// does not hold the PV of the pool's VG, or others than root may write to it; [`Error::NoLoop`],
+    /// [`Error::NotRoot`].
     pub fn start(&self, pool: Option<&str>) -> Result<Vec<Started>> {
         finish_interrupted(self.state.dir())?;
         let known = pools_file::read(self.state.dir())?;
@@ -55,50 +91,95 @@ impl Pools {
         let asked = known
             .values()
             .filter(|entry| pool.is_none_or(|pool| entry.pool_name == pool));
-        let on_files: Vec<&PoolEntry> = asked.filter(|entry| entry.file().is_some()).collect();
-        let on_disks = known.values().filter(|entry| entry.file().is_none());
-        let asked = on_disks.filter(|entry| pool.is_none_or(|pool| entry.pool_name == pool));
-        for entry in asked.filter(|entry| entry.lvm_config.thin_provisioning) {
-            wake(&entry.lvm_config.vg_name)?;
+        let started: Vec<Result<Started>> = asked.map(|entry| self.start_one(entry)).collect();
+        started.into_iter().collect()
+    }
+
+    fn start_one(&self, entry: &PoolEntry) -> Result<Started> {
+        let mut started = Started {
+            name: entry.pool_name.clone(),
+            file: entry.file().map(Path::to_owned),
+            device: PathBuf::from(&entry.device),
+            steps: Vec::new(),
+            failures: Vec::new(),
+        };
+        if let Some(file) = entry.file() {
+            // Another process that starts it at the same time is waited for.
+            let _pools = Locked::wait(self.state.dir())?;
+            let is_new = loops::over_file(file).is_empty();
+            started.device = attach(entry, file, is_new)?;
+            started.steps.extend(is_new.then_some(StartStep::Attached));
         }
-        if on_files.is_empty() {
-            return Ok(Vec::new());
+        let vg_name = &entry.lvm_config.vg_name;
+        let (group, _) = lvm::Group::open(vg_name).map_err(|err| entry.why_missing(err))?;
+        let is_woken = group.wake(None)?;
+        started.steps.extend(is_woken.then_some(StartStep::ThinPool));
+        self.activate_kept(&group, &mut started)?;
+        Ok(started)
+    }
+
+    fn activate_kept(&self, group: &lvm::Group, started: &mut Started) -> Result<()> {
+        let places = Places {
+            vgs: [group.name.clone()].into(),
+            ..Places::default()
+        };
+        let Survey { entries, unseen, .. } = survey(&self.state, &places, Default::default())?;
+        if let Some((_, err)) = unseen.into_iter().next() {
+            return Err(err);
         }
-        // Who starts it at the same time is waited for.
-        let _pools = Locked::wait(self.state.dir())?;
-        on_files.into_iter().filter_map(start).collect()
+        let inactive: Vec<Entry> = entries.into_iter().filter(is_kept_and_inactive).collect();
+        if inactive.is_empty() {
+            return Ok(());
+        }
+        // The rules are gone with the last boot. LVs can be activated without.
+        let _ = udev::ensure();
+        let owned: Vec<(&OwnerTag, Vec<&str>)> = inactive
+            .iter()
+            .map(|entry| (&entry.tag, vec![entry.lv_name.as_str()]))
+            .collect();
+        let activated = group.activate(&owned);
+        let why = match &activated {
+            Ok(()) => "its VG or its tags have changed meanwhile".to_owned(),
+            Err(err) => err.chain(),
+        };
+        for entry in &inactive {
+            match group.mapped(&entry.lv_name) {
+                Some(mapped) => started.steps.push(StartStep::Volume {
+                    lv_name: entry.lv_name.clone(),
+                    path: mapped.path,
+                }),
+                None => started
+                    .failures
+                    .push(format!("cannot activate `{}`: {why}", entry.lv_name)),
+            }
+        }
+        // For an ordinary user kdev-root has done it.
+        if !lvm::is_the_way() {
+            root::give_again(group, &group.volumes()?)?;
+        }
+        Ok(())
     }
 }
 
-fn start(entry: &PoolEntry) -> Option<Result<Started>> {
-    let file = entry.file()?;
-    let was_started = !loops::over_file(file).is_empty();
-    let started = on_file::attach(file, &entry.pool_name).and_then(|device| {
-        let proved = prove(entry, &device);
-        if proved.is_err() && !was_started {
-            on_file::detach(file)?;
-        }
-        proved.map(|()| Started {
-            name: entry.pool_name.clone(),
-            file: file.to_owned(),
-            device,
-            was_started,
-        })
-    });
-    Some(started)
+fn is_kept_and_inactive(entry: &Entry) -> bool {
+    let is_inactive = entry.presence == Presence::There && entry.activation == Some(Activation::Inactive);
+    entry.verdict == Verdict::Kept && is_inactive && !entry.is_anothers()
 }
 
-/// A thin pool is active when it is started, which is told by what is written of it.
-fn wake(vg_name: &str) -> Result<()> {
-    let (group, _) = Group::open(vg_name)?;
-    group.wake(None)
+/// Attaches the file of a pool, and makes sure that it holds the PV of the pool's VG.
+fn attach(entry: &PoolEntry, file: &Path, is_new: bool) -> Result<PathBuf> {
+    let device = on_file::attach(file, &entry.pool_name)?;
+    let proved = prove(entry, &device);
+    if proved.is_err() && is_new {
+        on_file::detach(file)?;
+    }
+    proved.map(|()| device)
 }
 
-/// Makes sure that the file holds the PV of the pool's VG.
-fn prove(entry: &PoolEntry, device: &std::path::Path) -> Result<()> {
+fn prove(entry: &PoolEntry, device: &Path) -> Result<()> {
     let vg_name = &entry.lvm_config.vg_name;
     match lvm::physical_at(device)? {
-        Some(physical) if physical.vg_name == *vg_name => wake(vg_name),
+        Some(physical) if physical.vg_name == *vg_name => Ok(()),
         _ => Err(Error::NotOurs {
             what: format!("`{}`", entry.device),
             why: format!(

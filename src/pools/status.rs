@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::here::Here;
 use crate::images::{self, ImageDir};
 use crate::liveness::{LeaseState, Liveness, liveness};
+use crate::lvm::Activation;
 use crate::pool_names::{EMBEDDED, IMAGES};
 use crate::pools::Pools;
 use crate::pools_file;
@@ -125,6 +126,8 @@ pub struct VolumeStatus {
     pub verdict: &'static str,
     /// Why the owner is unknown, or who holds a stuck volume.
     pub why: Option<String>,
+    /// Whether an LV has a device; `None` if it is not there or LVM does not know, and for loop devices and images.
+    pub activation: Option<Activation>,
     /// Why it was kept: `always`, `failed` or `asked`; `None` if it was not, or only the LV's tag tells.
     pub kept: Option<String>,
 }
@@ -286,6 +289,10 @@ pub(super) fn volume_status(entry: &Entry, survey: &Survey, processes: &mut Proc
         age: record.and_then(|record| clock::age(&record.allocated_at)),
         verdict,
         why,
+        activation: match entry.presence {
+            Presence::There => entry.activation,
+            Presence::Gone | Presence::Unseen => None,
+        },
         kept: record.and_then(|record| record.kept.clone()),
     }
 }

@@ -11,6 +11,7 @@ use kdev_volumes_spec::Bytes;
 use crate::alter::{self, Altering, refused};
 use crate::error::{Error, Result};
 use crate::lock::FileLock;
+use crate::lvm::Activation;
 use crate::pools::{Cleaned, Pools, StuckVolume};
 use crate::reap::{self, Entry, Presence, Survey, Verdict, Wish, places, survey};
 use crate::session::SESSION_VARIABLE;
@@ -159,6 +160,16 @@ impl Pools {
                 return Err(refused(&entry.lv_name, done, whose(&entry)));
             }
         }
+        if entry.activation == Some(Activation::Inactive) {
+            let why = match entry.verdict {
+                Verdict::Kept => "it is not active (`kdev pool start` activates kept volumes)".to_owned(),
+                _ => format!(
+                    "it is not active (`lvchange --activate y {}/{}`)",
+                    entry.vg_name, entry.lv_name
+                ),
+            };
+            return Err(refused(&entry.lv_name, done, why));
+        }
         let Some(backend) = survey.backends.of(entry.kind, &entry.vg_name) else {
             let why = format!("VG `{}` cannot be looked at", entry.vg_name);
             return Err(refused(&entry.lv_name, done, why));
@@ -202,6 +213,9 @@ fn find<'a>(survey: &'a mut Survey, volume: &str) -> Result<&'a Entry> {
     let no_volume = || Error::NoVolume {
         volume: volume.to_owned(),
     };
+    if let Some(at) = inactive_at(survey, Path::new(volume)) {
+        return Ok(&survey.entries[at]);
+    }
     let identity = match volume.contains('/') {
         true => Some(identity(survey, Path::new(volume))?.ok_or_else(no_volume)?),
         false => None,
@@ -240,6 +254,18 @@ fn find<'a>(survey: &'a mut Survey, volume: &str) -> Result<&'a Entry> {
         }),
         None => Err(no_volume()),
     }
+}
+
+/// Finds the LV that LVM would show at a path where nothing is, since it is not active.
+fn inactive_at(survey: &Survey, path: &Path) -> Option<usize> {
+    if !path.is_absolute() || fs::symlink_metadata(path).is_ok() {
+        return None;
+    }
+    survey.entries.iter().position(|entry| {
+        let is_inactive = entry.presence == Presence::There && entry.activation == Some(Activation::Inactive);
+        let link = Path::new("/dev").join(&entry.vg_name).join(&entry.lv_name);
+        is_inactive && (entry.path == path || link == path)
+    })
 }
 
 fn is_of(entry: &Entry, identity: &Identity) -> bool {

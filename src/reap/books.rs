@@ -200,6 +200,7 @@ impl Survey {
             size: lv.as_ref().map(|lv| lv.size).or(recorded_size),
             written: lv.as_ref().and_then(|lv| lv.written),
             uuid: lv.as_ref().map(|lv| lv.uuid.clone()),
+            activation: lv.as_ref().and_then(|lv| lv.activation),
             path: lv.map_or_else(|| record.lv_path.clone(), |lv| lv.path),
             kind: record.kind,
             vg_name: record.vg_name.clone(),

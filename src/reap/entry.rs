@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use kdev_volumes_spec::Bytes;
 
 use crate::backend::Named;
+use crate::lvm::Activation;
 use crate::owner::OwnerTag;
 use crate::reap::judge::{Presence, Verdict};
 use crate::reap::owners::is_anothers;
@@ -18,6 +19,8 @@ pub(crate) struct Entry {
     pub(crate) written: Option<Bytes>,
     /// An LV's, as the VG has it.
     pub(crate) uuid: Option<String>,
+    /// Of an LV; `None` if it is not there, or LVM does not know.
+    pub(crate) activation: Option<Activation>,
     pub(crate) kind: Kind,
     pub(crate) vg_name: String,
     pub(crate) tag: OwnerTag,

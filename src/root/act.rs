@@ -19,7 +19,9 @@ use crate::root::attach;
 use crate::root::caller::Caller;
 use crate::root::nodes;
 use crate::root::options::{Options, check_type};
-use crate::root::pinned::{all_owned_and_pinned, check_given, not_yours, number_of, owned, owned_and_pinned};
+use crate::root::pinned::{
+    all_owned_and_pinned, check_given, is_given, not_yours, number_of, owned, owned_and_pinned,
+};
 use crate::root::run::Failure;
 use crate::root::verb::Verb;
 use crate::udev;
@@ -58,9 +60,21 @@ pub(super) fn act(verb: Verb, caller: &Caller) -> Result<Vec<u8>, Failure> {
         Verb::Keep { vg, tag, names } => {
             let group = Group::on_record(&vg);
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            owned(&group, &names, &tag)?;
-            group.mark_kept(&names, &tag)?;
+            match all_owned_and_pinned(&group, &names, &tag) {
+                Ok(all) if all.iter().all(|(_, device)| is_given(device, *caller)) => {
+                    group.mark_kept_and_given(&names, &tag)?;
+                }
+                // One that is not active, or was not made to the end, is kept all the same.
+                _ => {
+                    owned(&group, &names, &tag)?;
+                    group.mark_kept(&names, &tag)?;
+                }
+            }
             Ok(nothing)
+        }
+        Verb::Activate { vg, tag, names } => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            activate(&vg, &tag, &names).map(|()| nothing)
         }
         Verb::Unwedge { vg, part } => {
             let (group, _) = Group::open(&vg)?;
@@ -139,7 +153,28 @@ fn create(
         group.clean.apply(&mapped.node(), &lease)?;
         nodes::give(&device, mapped.kernel_uuid(), caller)?;
     }
-    Ok(())
+    match is_kept {
+        true => Ok(group.mark_kept_and_given(&names, tag)?),
+        false => Ok(()),
+    }
+}
+
+/// Activates the caller's kept LVs. Each that was the caller's before the boot is so again.
+fn activate(vg: &str, tag: &OwnerTag, names: &[&str]) -> Result<(), Failure> {
+    let (group, _) = Group::open(vg)?;
+    let lvs = group.owned(names, tag)?;
+    for name in names {
+        match lvs.iter().find(|lv| lv.name == *name) {
+            Some(lv) if lv.is_kept() => {}
+            Some(_) => return Err(Failure::Refused(format!("LV `{vg}/{name}` is not kept"))),
+            None => return Err(not_yours(vg, name)),
+        }
+    }
+    // LVs can be activated without.
+    let _ = udev::ensure();
+    group.wake(None)?;
+    group.activate(&[(tag, names.to_vec())])?;
+    nodes::give_again(&group, &lvs).map_err(Failure::from)
 }
 
 fn room(vg: &str) -> Result<Vec<u8>, Failure> {

@@ -14,6 +14,7 @@ mod run;
 mod surroundings;
 mod verb;
 
+pub(crate) use nodes::give_again;
 pub(crate) use run::BUSY;
 pub use run::{IS_ROOT_PROGRAM, main};
 pub(crate) use verb::Verb;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::{Error, Result};
+use crate::lvm::{Group, Lv};
 use crate::root::caller::Caller;
 use crate::udev;
 
@@ -30,6 +31,23 @@ pub(super) fn give(device: &File, kernel_uuid: &str, caller: Caller) -> Result<(
         true => Ok(()),
         false => Err(failed(io::Error::other("it stayed another's"))),
     }
+}
+
+/// Gives the nodes of LVs that were activated again to their users, where they were theirs before. What has
+/// `kdev.given` is as clean as its pool promises, also if the machine stopped while others were being made.
+pub(crate) fn give_again(group: &Group, lvs: &[Lv]) -> Result<()> {
+    for lv in lvs {
+        let Some(uid) = lv.node_owner() else { continue };
+        let pinned = group
+            .mapped(&lv.name)
+            .filter(|mapped| mapped.uuid == lv.uuid)
+            .and_then(|mapped| Some((mapped.pin()?, mapped)));
+        // One that is not active has no node.
+        if let Some((device, mapped)) = pinned {
+            give(&device, mapped.kernel_uuid(), Caller { uid })?;
+        }
+    }
+    Ok(())
 }
 
 /// Forgets whose an LV was that is gone.

@@ -46,16 +46,18 @@ pub(super) fn owned(group: &Group, names: &[&str], tag: &OwnerTag) -> Result<Vec
 
 /// An LV has its user's tag before it is clean. It is the user's when its node is.
 pub(super) fn check_given(device: &File, lv: &str, caller: Caller) -> Result<(), Failure> {
-    let found = device.metadata();
-    let found = found.map_err(|err| Error::io("look at", "the device", err))?;
-    match found.uid() == caller.uid {
+    match is_given(device, caller) {
         true => Ok(()),
         false => Err(Failure::Refused(format!(
-            "the device of LV `{lv}` is not user {}'s: it was not made to the end, or there has been a boot since \
+            "the device of LV `{lv}` is not user {}'s: it was not made to the end \
              (remove it, or have root mount it)",
             caller.uid
         ))),
     }
+}
+
+pub(super) fn is_given(device: &File, caller: Caller) -> bool {
+    device.metadata().is_ok_and(|found| found.uid() == caller.uid)
 }
 
 pub(super) fn number_of(device: &File) -> Result<u64, Failure> {
@@ -78,7 +80,7 @@ fn pinned(group: &Group, name: &str) -> Result<(Mapped, File), Failure> {
     found.ok_or_else(|| {
         let missing = Error::Missing {
             what: format!("the device of LV `{}/{name}`", group.name),
-            hint: "is it active? does udevd run?",
+            hint: "is it active? `kdev pool start` activates kept volumes; does udevd run?",
         };
         missing.into()
     })

@@ -37,6 +37,12 @@ pub(crate) enum Verb {
         tag: OwnerTag,
         names: Vec<String>,
     },
+    /// Activates kept LVs, as is needed after each boot.
+    Activate {
+        vg: String,
+        tag: OwnerTag,
+        names: Vec<String>,
+    },
     /// Takes down a part of a thin pool that keeps the pool from working.
     Unwedge { vg: String, part: String },
     Mount {
@@ -86,6 +92,7 @@ impl Verb {
             }
             Self::Remove { vg, tag, names } => named("remove", vg, tag, names),
             Self::Keep { vg, tag, names } => named("keep", vg, tag, names),
+            Self::Activate { vg, tag, names } => named("activate", vg, tag, names),
             Self::Unwedge { vg, part } => words(&["unwedge", vg, part]),
             Self::Mount {
                 vg,
@@ -168,6 +175,11 @@ impl Verb {
                 let (vg, tag) = (check::vg(vg)?, tag(owner)?);
                 let names = names(volumes, &vg, &tag)?;
                 Self::Keep { vg, tag, names }
+            }
+            ["activate", vg, owner, ref volumes @ ..] if !volumes.is_empty() => {
+                let (vg, tag) = (check::vg(vg)?, tag(owner)?);
+                let names = names(volumes, &vg, &tag)?;
+                Self::Activate { vg, tag, names }
             }
             ["unwedge", vg, part] => Self::Unwedge {
                 vg: check::vg(vg)?,
@@ -253,6 +265,11 @@ mod tests {
             Verb::Keep {
                 vg: vg.clone(),
                 tag: tag(),
+                names: names.clone(),
+            },
+            Verb::Activate {
+                vg: vg.clone(),
+                tag: tag(),
                 names,
             },
             Verb::Unwedge {
@@ -300,6 +317,8 @@ mod tests {
     #[case::neither_kept_nor_not(&["create", "vg0", TAG, "maybe", TEST, "512"])]
     #[case::a_tag_more(&["create", "vg0", TAG, "--addtag", TEST, "512"])]
     #[case::anothers_tag(&["keep", "vg0", "kdev:s=20251115103045-a3f9d2:p=1.2:u=0", TEST])]
+    #[case::anothers_lv(&["activate", "vg0", TAG, "kdev-20251115103045-ffffff-test"])]
+    #[case::nothing_to_activate(&["activate", "vg0", TAG])]
     #[case::line_break(&["room", "vg0\nvg1"])]
     #[case::control_character(&["room", "\u{1b}[2J"])]
     #[case::empty(&["room", ""])]

@@ -146,6 +146,7 @@ fn the_status_for_programs_tells_all_of_a_volume_under_keys_that_stay() {
             "allocated_at": record["allocated_at"],
             "verdict": verdict,
             "why": null,
+            "activation": null,
             "kept": if verdict == "kept" { json!("asked") } else { Value::Null },
         });
         assert_eq!(volume, expected);

@@ -188,6 +188,7 @@ fn fate(keep: Option<KeepArg>, variable: Option<&str>, code: u8) -> Fate {
 /// Gives volumes back, or keeps them and says how to look at them. Tells whether that could be done.
 fn settle(volumes: Volumes, fate: Fate, telling: &mut Telling) -> bool {
     let how = volumes.how_to_look();
+    let are_lvs = volumes.are_lvs();
     let (done, doing) = match fate {
         Fate::GivenBack => (volumes.close(), "given back"),
         Fate::KeptByVariable => (volumes.close(), "kept"),
@@ -204,6 +205,9 @@ fn settle(volumes: Volumes, fate: Fate, telling: &mut Telling) -> bool {
         telling.note("the volumes are kept; on this host, as root:");
         how.iter().for_each(|how| telling.note(&format!("  {how}")));
         telling.note("and to give them back: kdev pool cleanup --kept");
+        if are_lvs {
+            telling.note("after a reboot, to activate them: kdev pool start");
+        }
     }
     true
 }

@@ -186,6 +186,13 @@ impl Volumes {
         self.session.keep()
     }
 
+    /// Tells whether the volumes are LVs, which no reboot activates.
+    pub(crate) fn are_lvs(&self) -> bool {
+        self.placed
+            .iter()
+            .any(|placed| placed.path.starts_with("/dev/mapper"))
+    }
+
     /// Returns how each disk can be looked at, if it is kept.
     pub(crate) fn how_to_look(&self) -> Vec<String> {
         let mounts = self.placed.iter().map(Placed::how_to_mount);

@@ -7,6 +7,7 @@ mod disk;
 mod errors;
 mod filesystems;
 mod foreign;
+mod inactive;
 mod keep;
 mod matrix;
 mod ordinary;

@@ -126,8 +126,14 @@ fn a_pool_is_woken_by_its_first_volume_or_by_hand() {
     pool.child("passes").good();
     assert_eq!(pool.fullness()["data_percent"], 0);
     sleep();
-    pool.kdev(&["pool", "start"]).good();
+    let said = pool.kdev(&["pool", "start"]).good();
+    assert!(
+        said.contains("is started") && said.contains("activated its thin pool"),
+        "{said}"
+    );
     assert_eq!(pool.fullness()["data_percent"], 0);
+    let said = pool.kdev(&["pool", "start"]).good();
+    assert!(said.contains("was started already"), "{said}");
     // A live volume stops a teardown, and so does one that is not ours; the pool works still.
     let child = pool.start("waits");
     let said = pool.teardown().say();

@@ -1,7 +1,7 @@
 //! What `kdev pool status --json` prints. The keys are a promise: programs read them.
 
 use kdev_volumes::Bytes;
-use kdev_volumes::pools::{PoolStatus, Thin, VolumeStatus, WaiterStatus};
+use kdev_volumes::pools::{Activation, PoolStatus, Thin, VolumeStatus, WaiterStatus};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -49,6 +49,7 @@ struct Volume<'a> {
     age_seconds: Option<u64>,
     verdict: &'a str,
     why: Option<&'a str>,
+    activation: Option<String>,
     kept: Option<&'a str>,
 }
 
@@ -147,6 +148,7 @@ impl<'a> Volume<'a> {
             age_seconds: status.age.map(|age| age.as_secs()),
             verdict: status.verdict,
             why: status.why.as_deref(),
+            activation: status.activation.as_ref().map(Activation::to_string),
             kept: status.kept.as_deref(),
         }
     }

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
-use kdev_volumes::pools::{PoolStatus, Pools, Thin, VolumeStatus, WaiterStatus};
+use kdev_volumes::pools::{Activation, PoolStatus, Pools, Thin, VolumeStatus, WaiterStatus};
 use kdev_volumes::{Bytes, Error};
 use nix::unistd::{Uid, User};
 
@@ -50,6 +50,7 @@ knows. Later versions may add keys and verdicts.
     age_seconds   how long ago that was
     verdict       alive, dead, kept, unknown, removing, stuck or gone
     why           why its owner is unknown, or who holds a stuck volume
+    activation    active, or inactive if the LV has no device, as after a reboot; null for others
     kept          why it was kept: always, failed or asked
 
   WAITER, a test that waits for room
@@ -65,7 +66,8 @@ knows. Later versions may add keys and verdicts.
 ///
 /// Verdicts: alive; dead (the next cleanup removes it); kept; unknown (nothing proves its owner
 /// dead, so it is left alone); removing (somebody is at it); stuck (dead, but something holds it);
-/// gone (only a record is left).
+/// gone (only a record is left). A volume that is inactive too has no device, as after a reboot:
+/// `kdev pool start` activates those that are kept.
 ///
 /// In the bar, `#` is held, `+` kept, `!` dead or stuck, `?` of unknown owners, `~` not ours, `.` free.
 #[derive(Debug, clap::Args)]
@@ -167,6 +169,17 @@ fn pool_lines(pool: &PoolStatus) -> Vec<Line> {
                 .map(|(row, paint)| Line::painted(row, paint)),
         );
     }
+    if pool
+        .volumes
+        .iter()
+        .any(|volume| volume.verdict == "kept" && is_inactive(volume))
+    {
+        let start = format!(
+            "kept volumes that are inactive have no device; `kdev pool start --pool={}` activates them",
+            pool.name
+        );
+        lines.push(Line::plain(&start));
+    }
     if !pool.queue.is_empty() {
         let mut table = Table::new(["WAITS FOR", "SINCE", "PID", "TEST"]);
         for waiter in &pool.queue {
@@ -180,6 +193,10 @@ fn pool_lines(pool: &PoolStatus) -> Vec<Line> {
     lines
 }
 
+fn is_inactive(volume: &VolumeStatus) -> bool {
+    volume.activation == Some(Activation::Inactive)
+}
+
 fn thin_line(thin: &Thin) -> Line {
     let written = thin.data_percent.max(thin.metadata_percent);
     let paint = match written.unwrap_or(0) {
@@ -191,10 +208,13 @@ fn thin_line(thin: &Thin) -> Line {
 
 fn volume_row(volume: &VolumeStatus, users: &mut Users) -> [String; 7] {
     let dash = || "-".to_owned();
-    let verdict = match &volume.why {
-        Some(why) => format!("{} ({why})", volume.verdict),
-        None => volume.verdict.to_owned(),
-    };
+    let mut verdict = volume.verdict.to_owned();
+    if is_inactive(volume) {
+        verdict.push_str(", inactive");
+    }
+    if let Some(why) = &volume.why {
+        verdict.push_str(&format!(" ({why})"));
+    }
     [
         volume.lv_name.clone(),
         volume.size.as_ref().map_or_else(dash, Bytes::to_string),

@@ -100,6 +100,11 @@ fn what_is_not_ones_own_cannot_be_reached_by_any_arguments() {
         // Marking.
         (&["keep", vg, her_forged, hers], "has not the tag"),
         (&["keep", other, my_tag, mine], "has not the tag"),
+        // Activating.
+        (&["activate", vg, her_forged, hers], "has not the tag"),
+        (&["activate", vg, her_tag, hers], "is not user"),
+        (&["activate", other, my_tag, mine], "is not ours"),
+        (&["activate", vg, my_tag, mine], "is not kept"),
         // Making.
         (&["create", other, my_tag, "drops", new, "4194304"], "is not ours"),
         (&["create", vg, her_tag, "drops", hers, "4194304"], "is not user"),

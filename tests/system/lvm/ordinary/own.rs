@@ -232,3 +232,53 @@ fn an_ordinary_user_has_thin_volumes_and_root_alone_resizes_them() {
     assert_eq!(pool.lvs(), Vec::<String>::new());
     pool.teardown().good();
 }
+
+/// As after a boot: nothing of the VG is active, and what `/run` knows is lost.
+fn reboot(vg: &str) {
+    run("vgchange", &["--activate", "n", vg]);
+    for known in fs::read_dir("/run/kdev-volumes/nodes").into_iter().flatten() {
+        fs::remove_file(known.unwrap().path()).unwrap();
+    }
+}
+
+#[test]
+fn kept_volume_is_its_users_again_after_a_reboot() {
+    let shared = Shared::new(64);
+    let (joe, ann, vg) = (&shared.joe, &shared.ann, &shared.pool.vg);
+    joe.child_as(JOE, "passes").env("KDEV_KEEP", "always").good();
+    let name = shared.lv_of(joe);
+    reboot(vg);
+    let status = joe.kdev_as(JOE, &["pool", "status"]).good();
+    assert!(status.contains("kept, inactive"), "{status}");
+    let said = ann.kdev_as(ANN, &["pool", "start"]).good();
+    assert!(said.contains("was started already"), "{said}");
+    let said = joe.kdev_as(JOE, &["pool", "start"]).good();
+    assert!(said.contains("(kept)"), "{said}");
+    assert_eq!(owner_and_mode(&shared.node(&name)), (JOE, 0o600));
+
+    reboot(vg);
+    shared.pool.kdev(&["pool", "start"]).good();
+    run(
+        "udevadm",
+        &[
+            "trigger",
+            "--settle",
+            "--action=change",
+            shared.node(&name).to_str().unwrap(),
+        ],
+    );
+    assert_eq!(
+        owner_and_mode(&shared.node(&name)),
+        (JOE, 0o600),
+        "root has started the pool"
+    );
+
+    // The machine stopped before the volume was given to its user.
+    run("lvchange", &["--deltag=kdev.given", &format!("{vg}/{name}")]);
+    reboot(vg);
+    shared.pool.kdev(&["pool", "start"]).good();
+    assert_ne!(owner_and_mode(&shared.node(&name)).0, JOE);
+    joe.kdev_as(JOE, &["pool", "cleanup", "--kept"]).good();
+    joe.wait_for_watchdogs();
+    assert_eq!(shared.pool.lvs(), Vec::<String>::new());
+}
