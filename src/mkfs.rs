@@ -20,7 +20,7 @@ impl<'spec> Mkfs<'spec> {
     /// Finds what makes the volumes' filesystems, before any volume is there; `None` for one that stays empty.
     pub(crate) fn find(spec: &'spec Spec) -> Result<Vec<Option<Self>>> {
         let find = |volume: &'spec VolumeSpec, fs_type: &'spec str| {
-            let program = Invocation::new(&format!("mkfs.{fs_type}"), package(fs_type))?;
+            let program = Invocation::of_user(&format!("mkfs.{fs_type}"), package(fs_type))?;
             Ok(Self {
                 volume,
                 fs_type,

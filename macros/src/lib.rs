@@ -127,6 +127,9 @@ mod volumes;
 /// so, the test fails and says so. `in_process` then gives guards alone, as it does where a test must share
 /// what other tests of its process have.
 ///
+/// In the same environment `PATH` ends with `/usr/local/sbin`, `/usr/sbin` and `/sbin`, as far as it lacks them: on Debian
+/// mkfs and fsck are there, and a user's `PATH` has none of these.
+///
 /// A thread that outlives its test must keep off the environment.
 ///
 /// [nextest]: https://nexte.st

@@ -1,7 +1,9 @@
 //! The one place that starts programs.
 
+mod lookup;
 mod running;
 mod told;
+mod trusted;
 
 pub(crate) use told::Told;
 
@@ -17,12 +19,10 @@ use std::time::Duration;
 use kdev_volumes_spec::DEVICE_VARIABLES;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
+use crate::command::lookup::Found;
 use crate::command::running::Running;
 use crate::error::{Error, Result};
 use crate::fault;
-
-/// Where system programs are. Not the caller's `PATH`: these run as root.
-const SEARCHED: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How long a program may take before it is asked to stop.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A program and its arguments, as a list; no shell ever reads it.
 pub(crate) struct Invocation {
     program: PathBuf,
+    /// The `PATH` that it gets.
+    path: OsString,
     args: Vec<OsString>,
     lock: Option<File>,
     device: Option<File>,
@@ -122,25 +124,37 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 }
 
 impl Invocation {
-    /// Finds a program in the system's directories; the package is the one of Debian that has it, if known.
+    /// Finds a program of the system's where root alone can put one; the package is the one of Debian that has it, if known.
+    ///
+    /// For what changes what others share, and for all that root runs for others: the caller's `PATH` never counts.
     pub(crate) fn new(program: &str, package: impl Into<Option<&'static str>>) -> Result<Self> {
-        let found = SEARCHED
-            .split(':')
-            .map(|dir| Path::new(dir).join(program))
-            .find(|path| is_executable(path));
+        Self::found(lookup::trusted(program), program, package.into())
+    }
+
+    /// Finds a program that works for its own user alone: by the user's `PATH` first, so that one that was just built is run.
+    pub(crate) fn of_user(program: &str, package: impl Into<Option<&'static str>>) -> Result<Self> {
+        Self::found(lookup::own(program), program, package.into())
+    }
+
+    fn found(
+        found: std::result::Result<Found, String>,
+        program: &str,
+        package: Option<&'static str>,
+    ) -> Result<Self> {
         match found {
-            Some(program) => Ok(Self {
+            Ok(Found { program, path }) => Ok(Self {
                 program,
+                path,
                 args: Vec::new(),
                 lock: None,
                 device: None,
                 changes: false,
                 patience: Some(PATIENCE),
             }),
-            None => Err(Error::NotInstalled {
+            Err(searched) => Err(Error::NotInstalled {
                 program: program.to_owned(),
-                searched: SEARCHED,
-                package: package.into(),
+                searched,
+                package,
             }),
         }
     }
@@ -232,7 +246,7 @@ impl Invocation {
             .args(&self.args)
             .args(last)
             .env_clear()
-            .env("PATH", SEARCHED)
+            .env("PATH", &self.path)
             .env("LC_ALL", "C")
             // The caller's open files are closed for lvm and are no business of its warnings.
             .env("LVM_SUPPRESS_FD_WARNINGS", "1")
@@ -297,12 +311,6 @@ pub(crate) fn typed<'a>(program: &'a OsStr, args: impl Iterator<Item = &'a OsStr
     let program = Path::new(program).file_name().unwrap_or(program);
     let words = std::iter::once(program).chain(args);
     words.map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// Writes a word so that a shell would read it back, for people who want to try the command.

@@ -304,13 +304,13 @@ pub enum Error {
         said: String,
     },
 
-    /// A program that is needed is not installed.
-    #[error("`{program}` is not installed: it is not in {searched} (on Debian: `{}`)", installing(program, *package))]
+    /// A program that is needed is not installed, or not where it is looked for.
+    #[error("cannot run `{program}`: it is not in {searched} (on Debian: `{}`)", installing(program, *package))]
     NotInstalled {
         /// The program.
         program: String,
-        /// Where it was looked for.
-        searched: &'static str,
+        /// Where it was looked for, and what was found there but is not used, and why; for people to read.
+        searched: String,
         /// The Debian package that has it, if we know that.
         package: Option<&'static str>,
     },

@@ -579,6 +579,20 @@ fn writes_to_its_filesystems(mut all: Session) -> kdev_volumes::Result<()> {
 #[ignore = "started by other tests"]
 fn passes_with_a_filesystem() {}
 
+#[kdev_volumes(test(size = "16M", mkfs = "kdev-built"))]
+#[test]
+#[ignore = "started by other tests"]
+fn passes_with_a_filesystem_that_was_just_built() {}
+
+/// The first example of all.
+#[kdev_volumes(test = "16M")]
+#[test]
+#[ignore = "started by other tests"]
+fn runs_mkfs_by_its_name(test: Volume) {
+    succeed("mkfs.ext4", &["-q".as_ref(), test.path()]);
+    succeed("true", &[]);
+}
+
 /// The smallest life of a filesystem.
 #[kdev_volumes(test(size = "16M", mkfs = "ext4"))]
 #[test]

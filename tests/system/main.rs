@@ -20,6 +20,7 @@ mod neighbours;
 mod nextest;
 mod plan;
 mod pools;
+mod programs;
 mod runners;
 mod scene;
 mod shell;

@@ -57,7 +57,7 @@ fn without_lvm2_the_error_names_the_package() {
         .say();
     assert_eq!(said.code, Some(101), "{}", said.err);
     assert!(
-        said.err.contains("`lvm` is not installed") && said.err.contains("apt-get install lvm2"),
+        said.err.contains("cannot run `lvm`") && said.err.contains("apt-get install lvm2"),
         "{}",
         said.err
     );
