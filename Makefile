@@ -1,7 +1,7 @@
 # What there is to type. Run as root: block devices are root's.
 
 .DEFAULT_GOAL := help
-.PHONY: help tools kernels demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench bench-check bench-built shell
+.PHONY: help packages tools kernels demo test test-host test-bed bed-itself bed-crashes bed-rest lint bench bench-check bench-built shell
 
 # All tests are built once, with these features.
 FEATURES := test-bed,rstest
@@ -19,9 +19,11 @@ help:
 	@echo 'make bench-check  the same, fails if a ratio or a count misses its target, and writes nothing'
 	@echo 'make shell   a root shell in the test bed: a kernel with device-mapper, a blank disk, and `kdev`'
 
-# Debian packages and cargo-nextest, where they are missing.
-tools:
+# Debian packages, where they are missing. No target upgrades or removes one.
+packages:
 	@tests/bed/install
+
+tools: packages
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 
 # Kernels of Debian's for the virtual machines of the tests: there is no network in the bed.
@@ -29,8 +31,9 @@ kernels: tools
 	@examples/fstests_vm/tests/kernel target/kernels >/dev/null
 	@examples/fstests_vm/tests/kernel target/kernels full >/dev/null
 
-demo: tools
-	examples/annotated-suite/demo
+# The demo installs what it lacks itself, and that is much less.
+demo:
+	@examples/annotated-suite/demo
 
 # What waits most runs beside what computes.
 test: lint
@@ -52,7 +55,7 @@ test-bed: kernels
 		-E 'binary(system) | binary(lvm) | package(annotated-suite) | package(shapes)'
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest
 
-bed-itself: tools
+bed-itself: packages
 	tests/bed/selftest
 
 bed-crashes:
@@ -81,6 +84,6 @@ bench: bench-built
 bench-check: bench-built
 	benches/run --check
 
-shell: tools
+shell: packages
 	cargo build --features cli
 	PATH="$(CURDIR)/target/debug:$$PATH" tests/bed/run --shell
