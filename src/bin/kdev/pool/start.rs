@@ -61,7 +61,7 @@ fn text(pool: &Started) -> String {
         match step {
             StartStep::ThinPool => text.push_str("  activated its thin pool\n"),
             StartStep::Volume { path, .. } => {
-                text.push_str(&format!("  activated {} (kept)\n", path.display()))
+                text.push_str(&format!("  activated {} (kept)\n", path.display()));
             }
             _ => {}
         }
