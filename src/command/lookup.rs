@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::command::trusted::check;
+use crate::trust::check_only_root;
 
 /// The directories of a host for its own programs: those of sudo's `secure_path`, then those of NixOS, which has no other.
 /// On NixOS the programs that are setuid are in the first of these.
@@ -36,7 +36,7 @@ pub(super) struct Found {
 pub(super) fn trusted(program: &str) -> Result<Found, String> {
     let mut rejected = Vec::new();
     for candidate in candidates(DIRECTORIES.map(PathBuf::from), program) {
-        match check(&candidate) {
+        match check_only_root(&candidate) {
             Ok(()) => {
                 return Ok(Found {
                     program: candidate,
@@ -113,7 +113,8 @@ fn trusted_directories() -> &'static [PathBuf] {
     static TRUSTED: OnceLock<Vec<PathBuf>> = OnceLock::new();
     TRUSTED.get_or_init(|| {
         let all = DIRECTORIES.iter().map(PathBuf::from);
-        all.filter(|directory| check(directory).is_ok()).collect()
+        all.filter(|directory| check_only_root(directory).is_ok())
+            .collect()
     })
 }
 

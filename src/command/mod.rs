@@ -3,7 +3,6 @@
 mod lookup;
 mod running;
 mod told;
-mod trusted;
 
 pub(crate) use told::Told;
 

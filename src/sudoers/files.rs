@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
@@ -13,7 +13,7 @@ use crate::command::Invocation;
 use crate::error::{Error, Result};
 use crate::root::PROGRAM;
 use crate::sudoers::line::MARK;
-use crate::sudoers::way::directories_to;
+use crate::trust::{NotRoots, check_only_root};
 
 /// sudo reads all of this directory, but for names with a `.` in them (sudoers(5)).
 pub(super) const SUDOERS: &str = "/etc/sudoers.d/kdev-volumes";
@@ -88,20 +88,17 @@ fn is_ours(file: &Path) -> Result<bool> {
 
 /// Who may write to a directory, or to one on the way to it, may put another program in the place of ours.
 fn only_roots(directory: &Path) -> Result<()> {
-    let way = directories_to(directory).map_err(|err| Error::io("look at", directory, err))?;
-    for above in &way {
-        let found = fs::metadata(above).map_err(|err| Error::io("look at", above, err))?;
-        if found.uid() != 0 || found.mode() & 0o022 != 0 {
-            return Err(Error::Untrusted {
-                path: above.to_owned(),
-                why: format!(
-                    "others than root may write to it, and so put anything in the place of what sudo runs (`chown root {0}; chmod go-w {0}`)",
-                    above.display()
-                ),
-            });
-        }
+    match check_only_root(directory) {
+        Ok(()) => Ok(()),
+        Err(NotRoots::Unknown(path, err)) => Err(Error::io("look at", path, err)),
+        Err(NotRoots::Changeable(path)) => Err(Error::Untrusted {
+            why: format!(
+                "others than root may write to it, and so put anything in the place of what sudo runs (`chown root {0}; chmod go-w {0}`)",
+                path.display()
+            ),
+            path,
+        }),
     }
-    Ok(())
 }
 
 /// Opens the `kdev-root` that was built with this program.

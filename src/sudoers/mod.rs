@@ -2,7 +2,6 @@
 
 mod files;
 mod line;
-mod way;
 
 use std::path::PathBuf;
 

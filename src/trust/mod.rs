@@ -2,8 +2,13 @@
 //! root's, or those of the user for whom sudo runs us, and no link that leads elsewhere.
 
 mod directory;
+mod roots;
 
 pub(crate) use directory::{check_directory, make_directory, make_private_directory, open_private_directory};
+
+#[cfg(feature = "cli")]
+pub(crate) use roots::NotRoots;
+pub(crate) use roots::check_only_root;
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
