@@ -277,6 +277,14 @@ impl Invocation {
         }
     }
 
+    /// Makes a command that runs the program in this process's own environment and directory, for [`finish_in_sight`].
+    #[cfg(feature = "cli")]
+    pub(crate) fn in_own_environment(self) -> Command {
+        let mut command = Command::new(self.program);
+        command.args(self.args);
+        command
+    }
+
     fn as_typed(&self) -> String {
         typed(
             self.program.as_os_str(),

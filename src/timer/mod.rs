@@ -8,12 +8,11 @@ mod units;
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 pub use every::Every;
 pub use files::Written;
 
-use crate::command;
+use crate::command::{self, Invocation};
 use crate::error::{Error, Result};
 
 /// A cleanup that is run every so often: this very program, on this very state directory.
@@ -220,13 +219,13 @@ impl Timer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSystemd`], or [`Error::Command`] with what systemctl said on standard error.
+    /// [`Error::NoSystemd`], [`Error::NotInstalled`], or [`Error::Command`] with what systemctl said on standard error.
     pub fn enable(&self) -> Result<()> {
         self.check_systemd()?;
         for args in self.enabling_args() {
-            let mut systemctl = Command::new("systemctl");
-            systemctl.args(args);
-            let finished = command::finish_in_sight(systemctl)?;
+            // It changes the system's units, so it is none that PATH leads to; a user's manager is found by the environment.
+            let systemctl = Invocation::new("systemctl", "systemd")?.args(args);
+            let finished = command::finish_in_sight(systemctl.in_own_environment())?;
             if !finished.status.success() {
                 return Err(finished.error());
             }
