@@ -46,7 +46,7 @@ impl UdevWait {
     /// If the lock is not free before the deadline, or cannot be had at all, the caller goes on without it: what it
     /// does then fails, or succeeds, as it does where udev takes no locks.
     pub(crate) fn lock(&mut self, device: &File, path: &Path) {
-        self.wait_while(path, device, || {
+        self.wait_while("to lock", path, device, || {
             lock::try_lock(device).is_ok_and(|is_locked| !is_locked)
         });
     }
@@ -55,10 +55,12 @@ impl UdevWait {
     pub(crate) fn until_not_open(&mut self, device: &File, path: &Path) {
         let numbers = device.metadata().map(|meta| BTreeSet::from([meta.rdev()]));
         let numbers = numbers.unwrap_or_default();
-        self.wait_while(path, device, || Opener::of(&numbers).iter().any(Opener::is_udev));
+        self.wait_while("for udev to close", path, device, || {
+            Opener::of(&numbers).iter().any(Opener::is_udev)
+        });
     }
 
-    fn wait_while(&mut self, path: &Path, device: &File, mut is_held: impl FnMut() -> bool) {
+    fn wait_while(&mut self, what: &str, path: &Path, device: &File, mut is_held: impl FnMut() -> bool) {
         let mut pause = Duration::from_millis(1);
         while is_held() {
             let waited = self.begun.elapsed();
@@ -67,7 +69,7 @@ impl UdevWait {
             }
             if waited >= REPORTED_AFTER && !self.is_reported {
                 self.is_reported = true;
-                eprintln!("{}", report(path, &openers(device)));
+                eprintln!("{}", report(what, path, &openers(device)));
             }
             thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -103,15 +105,15 @@ fn openers(device: &File) -> Vec<String> {
     Opener::of(&numbers).iter().map(Opener::to_string).collect()
 }
 
-fn report(device: &Path, openers: &[String]) -> String {
+fn report(what: &str, device: &Path, openers: &[String]) -> String {
     let seconds = PATIENCE.as_secs();
     let device = device.display();
     match openers {
-        [] => format!(
-            "kdev: waiting up to {seconds} s for the lock on {device}; no process that has it open is visible"
-        ),
+        [] => {
+            format!("kdev: waiting up to {seconds} s {what} {device}; no process that has it open is visible")
+        }
         _ => format!(
-            "kdev: waiting up to {seconds} s for the lock on {device}, which is open in {}",
+            "kdev: waiting up to {seconds} s {what} {device}, which is open in {}",
             openers.join(", ")
         ),
     }
@@ -154,8 +156,8 @@ mod tests {
     fn the_report_names_the_processes() {
         let openers = ["(udev-worker) (pid 7)".to_owned()];
         assert_eq!(
-            report(Path::new("/dev/loop0"), &openers),
-            "kdev: waiting up to 30 s for the lock on /dev/loop0, which is open in (udev-worker) (pid 7)"
+            report("to lock", Path::new("/dev/loop0"), &openers),
+            "kdev: waiting up to 30 s to lock /dev/loop0, which is open in (udev-worker) (pid 7)"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::disk::{Disk, run};
+use crate::lvm::disk::{Disk, Pool, run};
 use crate::scene::{Running, Say, Scene, wait_until};
 
 /// A rule by which a udev worker has the loop devices over certain files open until it is released.
@@ -43,21 +43,26 @@ impl SlowUdev {
         wait_until("udev has begun", || self.begun.exists());
     }
 
-    /// The command must wait for udev and say so, and succeed when udev is released.
-    fn is_waited_for_by(&self, mut command: Command, scene: &Scene) {
-        let said = scene.path("said");
-        command.stderr(File::create(&said).unwrap());
-        let mut running = Running::of(command);
-        let text = || fs::read_to_string(&said).unwrap();
-        let is_said = || text().contains("waiting up to 30 s for the lock on /dev/loop");
-        wait_until("the wait for udev is reported", || {
-            assert!(!running.has_ended() || is_said(), "it did not wait: {}", text());
-            is_said()
-        });
-        assert!(text().contains("udev"), "the holder is named: {}", text());
-        fs::remove_file(&self.held).unwrap();
-        assert!(running.succeeds(), "{}", text());
+    fn is_waited_for_by(&self, command: Command, scene: &Scene) {
+        let release = || fs::remove_file(&self.held).unwrap();
+        waits_for_udev(command, scene, "waiting up to 30 s to lock /dev/loop", release);
     }
+}
+
+/// The command must wait for udev and report that, and succeed when udev is released.
+fn waits_for_udev(mut command: Command, scene: &Scene, report: &str, release: impl FnOnce()) {
+    let said = scene.path("said");
+    command.stderr(File::create(&said).unwrap());
+    let mut running = Running::of(command);
+    let text = || fs::read_to_string(&said).unwrap();
+    wait_until("the wait for udev is reported", || {
+        let is_reported = text().contains(report);
+        assert!(!running.has_ended() || is_reported, "it did not wait: {}", text());
+        is_reported
+    });
+    assert!(text().contains("udev"), "the holder is named: {}", text());
+    release();
+    assert!(running.succeeds(), "{}", text());
 }
 
 impl Drop for SlowUdev {
@@ -159,4 +164,32 @@ fn a_process_that_is_not_udev_is_not_waited_for() {
     drop(device);
     scene.kdev(&["pool", "cleanup", "--kept"]).good();
     scene.assert_no_trace();
+}
+
+/// udev locks no devices of device-mapper. The one that has it open here is no worker, but a program of such a name.
+#[test]
+fn a_mapped_device_that_udev_has_open_is_taken_down() {
+    let pool = Pool::new(256);
+    let foreign = Disk::new(16);
+    let mapped = |name: &str| format!("{}-{name}", pool.name);
+    let mut child = pool.child("waits_under_mapped_devices");
+    child
+        .env("CHILD_MAPPED", &pool.name)
+        .env("CHILD_FOREIGN_DEVICE", foreign.name());
+    pool.start_command(&mut child).kill();
+    run("dmsetup", &["remove", "--retry", &mapped("shared")]);
+    let (program, device) = (pool.path("udevd"), format!("/dev/mapper/{}", mapped("own")));
+    fs::copy("/bin/sleep", &program).unwrap();
+    let mut worker = Command::new(program);
+    worker.arg("infinity").stdin(File::open(&device).unwrap());
+    let worker = Running::of(worker);
+    let cleanup = pool.kdev(&["pool", "cleanup"]);
+    waits_for_udev(
+        cleanup,
+        &pool,
+        "waiting up to 30 s for udev to close /dev/dm-",
+        || worker.kill(),
+    );
+    assert!(!Path::new(&device).exists());
+    pool.assert_no_trace();
 }
