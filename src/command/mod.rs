@@ -158,6 +158,18 @@ impl Invocation {
         }
     }
 
+    /// Finds a program of sudo's, or else of sudo-rs's. Debian names those `sudo-rs` and `visudo-rs`; where sudo-rs is
+    /// the one sudo of a system, as on Ubuntu, they have sudo's own names.
+    pub(crate) fn of_sudo(program: &str) -> Result<Self> {
+        let package = "sudo";
+        match Self::new(program, package) {
+            Err(missing @ Error::NotInstalled { .. }) => {
+                Self::new(&format!("{program}-rs"), package).map_err(|_| missing)
+            }
+            found => found,
+        }
+    }
+
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self

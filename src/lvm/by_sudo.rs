@@ -72,7 +72,7 @@ impl BySudo {
     fn finish(&self, verb: &Verb) -> Result<Finished> {
         // What takes long is making a volume all zeros, which depends on its size and the disk alone. LVM's own
         // deadline is kdev-root's to watch, which may send it a signal; we may not.
-        let mut sudo = Invocation::new("sudo", "sudo")?
+        let mut sudo = Invocation::of_sudo("sudo")?
             .args(["-n", "--", PROGRAM])
             .args(verb.args())
             .however_long();

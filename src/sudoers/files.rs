@@ -19,7 +19,7 @@ use crate::trust::{NotRoots, check_only_root};
 pub(super) const SUDOERS: &str = "/etc/sudoers.d/kdev-volumes";
 
 pub(super) fn check(text: &str) -> Result<bool> {
-    let visudo = match Invocation::new("visudo", "sudo") {
+    let visudo = match Invocation::of_sudo("visudo") {
         Err(Error::NotInstalled { .. }) => return Ok(false),
         found => found?,
     };
@@ -33,7 +33,7 @@ pub(super) fn check(text: &str) -> Result<bool> {
 pub(super) fn install(text: &str) -> Result<Vec<PathBuf>> {
     let (program, sudoers) = (Path::new(PROGRAM), Path::new(SUDOERS));
     // All that can be refused is refused before anything is written.
-    let visudo = Invocation::new("visudo", "sudo")?;
+    let visudo = Invocation::of_sudo("visudo")?;
     is_ours(sudoers)?;
     for directory in [program, sudoers].into_iter().filter_map(Path::parent) {
         only_roots(directory)?;

@@ -188,8 +188,10 @@ fn who_dies_while_sudo_is_at_work_loses_nothing() {
     let places = fs::read_to_string(&log).unwrap();
     fs::remove_file(&log).unwrap();
     for verb in ["create", "mount"] {
-        let begun = format!("begun: sudo -n -- {ROOT_PROGRAM} {verb} ");
-        let at = places.lines().position(|place| place.starts_with(&begun));
+        // By sudo or by sudo-rs.
+        let begun = format!(" -n -- {ROOT_PROGRAM} {verb} ");
+        let is_it = |place: &str| place.starts_with("begun: sudo") && place.contains(&begun);
+        let at = places.lines().position(is_it);
         let at = at
             .unwrap_or_else(|| panic!("no `{begun}` in {places}"))
             .to_string();
