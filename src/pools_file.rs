@@ -50,6 +50,11 @@ impl PoolEntry {
         (path.is_absolute() && !path.starts_with("/dev")).then_some(path)
     }
 
+    /// Tells whether the pool is on a file that is not attached, as after a boot. Nothing of it can be in use then.
+    pub(crate) fn is_not_started(&self) -> bool {
+        self.file().is_some_and(|file| loops::over_file(file).is_empty())
+    }
+
     /// Says why the VG is not there, if it is because the pool's file is not attached.
     pub(crate) fn why_missing(&self, err: Error) -> Error {
         match (self.file(), &err) {

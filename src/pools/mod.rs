@@ -119,6 +119,8 @@ pub struct Cleaned {
     pub forgotten: Vec<String>,
     /// The volumes that could not be removed. They stay on record.
     pub stuck: Vec<StuckVolume>,
+    /// The pools on files that are not started, by name. They were passed over.
+    pub not_started: Vec<String>,
     /// What else could not be done, such as looking at a VG, each as a sentence.
     pub failures: Vec<String>,
 }
@@ -184,7 +186,7 @@ impl Pools {
     /// Removes what dead processes left, in one pool or in all, and the kept volumes that may go.
     ///
     /// Volumes of live owners, of owners of whom nothing is known, and LVs that are not ours stay in
-    /// any case. Waits for another cleanup that is at work. A setup or a teardown over which its process
+    /// any case. Of all pools, one on a file that is not started is passed over. Waits for another cleanup that is at work. A setup or a teardown over which its process
     /// died is finished.
     ///
     /// ```no_run
@@ -228,6 +230,11 @@ impl Pools {
         };
         finish::finish_interrupted(self.state.dir())?;
         queue::tidy(self.state.dir())?;
+        let known = pools_file::read(self.state.dir())?;
+        let not_started = known
+            .values()
+            .filter(|entry| pool.is_none() && entry.is_not_started());
+        let not_started = not_started.map(|entry| entry.pool_name.clone()).collect();
         let reaped = reap::cleanup(&self.state, pool, &wish, &mut |done, of| {
             tell(Progress::Volumes { done, of });
         })?;
@@ -235,6 +242,7 @@ impl Pools {
             removed: reaped.removed,
             forgotten: reaped.forgotten,
             stuck: reaped.left.into_iter().map(StuckVolume::from).collect(),
+            not_started,
             failures: reaped.failures,
         })
     }

@@ -136,6 +136,7 @@ impl Pools {
             failures: if is_done { Vec::new() } else { reaped.failures },
             removed: reaped.removed,
             forgotten: reaped.forgotten,
+            not_started: Vec::new(),
             stuck: reaped.left.into_iter().map(StuckVolume::from).collect(),
         })
     }

@@ -144,7 +144,7 @@ fn is_going(phase: Phase, is_dead: bool, is_anothers: bool) -> bool {
 }
 
 /// Removes the orphans of one pool, or of all, and the kept volumes that are wished away. `progress` is told
-/// how many volumes have been dealt with, and of how many.
+/// how many volumes have been dealt with, and of how many. Of all pools, those that are not started are passed over.
 ///
 /// # Errors
 ///
@@ -166,7 +166,15 @@ pub(crate) fn cleanup(
 fn clean(state: &State, pool: Option<&str>, errand: Errand<'_>) -> Result<Reaped> {
     state.dir().create()?;
     let _lock = wait_for_reapers(state)?;
-    let places = places(state, pool)?;
+    let mut places = places(state, pool)?;
+    if pool.is_none() {
+        // A timer would fail as long as they are not started.
+        for entry in pools_file::read(state.dir())?.values() {
+            if entry.is_not_started() {
+                places.vgs.remove(&entry.lvm_config.vg_name);
+            }
+        }
+    }
     sweep(state, survey(state, &places, BTreeMap::new())?, errand)
 }
 

@@ -54,6 +54,9 @@ pub(super) fn run(pools: &Pools, args: &CleanupArgs, out: &mut Vec<u8>) -> Resul
             path.display()
         );
     }
+    for pool in &cleaned.not_started {
+        eprintln!("kdev: pool `{pool}` is not started and was passed over (`kdev pool start --pool={pool}`)");
+    }
     for failure in &cleaned.failures {
         eprintln!("kdev: {failure}");
     }
