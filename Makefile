@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help packages tools kernels tree demo test test-host test-bed test-debian13 test-rust archive bed-itself bed-crashes bed-rest \
-	bed-debian13 debian13-crashes debian13-rest debian13-sudo-rs lint bench bench-check bench-built shell
+	bed-debian13 bed-systemd test-systemd debian13-crashes debian13-rest debian13-sudo-rs lint bench bench-check bench-built shell
 
 # All tests are built once, with these features.
 FEATURES := test-bed,rstest
@@ -36,6 +36,7 @@ help:
 	@echo 'make demo    run an annotated suite on loop devices, and show which test got which device'
 	@echo 'make test    lint, and all tests: here, and on real LVM in the test bed'
 	@echo 'make test-debian13  all tests on LVM on Debian 13; `make test` runs a tenth of them there'
+	@echo 'make test-systemd  those of them that need systemd and a reboot'
 	@echo 'make lint    formatting, clippy, documentation, without a warning'
 	@echo 'make bench   what volumes cost, beside the naive way and the targets; writes benches/results.json and the README'
 	@echo 'make bench-check  the same, fails if a ratio or a count misses its target, and writes nothing'
@@ -70,7 +71,7 @@ test:
 # Many tests wait for a virtual machine, so there are more of them than processors.
 test-host: kernels
 	cargo nextest run --workspace --features $(FEATURES) --no-fail-fast --test-threads 4 \
-		-E 'not (kind(test) & test(/^lvm::/))'
+		-E 'not (kind(test) & test(/^(lvm|systemd)::/))'
 	# Under plain cargo test too, where each annotated test starts a process of its own.
 	cargo test --workspace --features $(FEATURES) --test devices --test filesystems --quiet
 	# Without the job server of make, which does not reach it.
@@ -78,10 +79,13 @@ test-host: kernels
 
 # A guest has one processor, so there are two at once; what each says comes when it has ended.
 test-bed: archive
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest bed-debian13 test-rust
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target bed-crashes bed-rest bed-debian13 bed-systemd test-rust
 
 test-debian13: archive tree
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target debian13-crashes debian13-rest debian13-sudo-rs
+
+# A whole system with systemd, before and after a reboot.
+test-systemd: archive bed-systemd
 
 archive: kernels
 	cargo nextest archive --workspace --features $(FEATURES) --archive-file $(BED_ARCHIVE) \
@@ -113,6 +117,9 @@ debian13-sudo-rs:
 # Library, macros and commands, with the Rust of Debian 13.
 test-rust: tree
 	tests/bed/rust
+
+bed-systemd: tree
+	KDEV_BED_ARCHIVE=$(BED_ARCHIVE) tests/bed/run --init=systemd --mem=2G --disk=1G --timeout=900 -- tests/bed/phases
 
 lint:
 	cargo fmt --all --check

@@ -25,6 +25,8 @@ mod runners;
 mod scene;
 mod shell;
 mod suite;
+#[cfg(feature = "test-bed")]
+mod systemd;
 mod terminal;
 mod test_dev;
 mod timer;

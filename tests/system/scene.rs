@@ -24,7 +24,7 @@ pub(crate) const AS_UNDER_NEXTEST: (&str, &str) = ("NEXTEST_EXECUTION_MODE", "pr
 pub(crate) const NOBODY: u32 = 65534;
 
 pub(crate) struct Scene {
-    dir: TempDir,
+    dir: Dir,
     pool: Option<String>,
     has_watchdogs: bool,
 }
@@ -33,7 +33,7 @@ impl Scene {
     /// Without a pool: volumes are loop devices.
     pub(crate) fn embedded() -> Self {
         Self {
-            dir: tempfile::tempdir().unwrap(),
+            dir: Dir::Temporary(tempfile::tempdir().unwrap()),
             pool: None,
             has_watchdogs: false,
         }
@@ -50,6 +50,16 @@ impl Scene {
     pub(crate) fn with_pool_named(pool: &str) -> Self {
         let mut scene = Self::embedded();
         scene.pool = Some(pool.to_owned());
+        scene
+    }
+
+    /// One whose files outlive this process and a reboot, found again by its name.
+    #[cfg(feature = "test-bed")]
+    pub(crate) fn lasting(pool: &str) -> Self {
+        let path = env::temp_dir().join("scenes").join(pool);
+        fs::create_dir_all(path.join("tmp")).unwrap();
+        let mut scene = Self::with_pool_named(pool);
+        scene.dir = Dir::Lasting(path);
         scene
     }
 
@@ -360,6 +370,22 @@ impl Scene {
         assert_eq!(self.leases(), Vec::<PathBuf>::new());
         assert_eq!(self.unfinished(), Vec::<PathBuf>::new());
         assert_eq!(self.image_files(), Vec::<PathBuf>::new());
+    }
+}
+
+enum Dir {
+    Temporary(TempDir),
+    #[cfg(feature = "test-bed")]
+    Lasting(PathBuf),
+}
+
+impl Dir {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(dir) => dir.path(),
+            #[cfg(feature = "test-bed")]
+            Self::Lasting(path) => path,
+        }
     }
 }
 
