@@ -219,7 +219,11 @@ fn what_can_never_fit_is_an_error_with_figures_and_never_waits() {
     );
     let said = waits("1s");
     assert!(said.contains("begins to wait for 32M"), "{said}");
-    assert!(said.contains("is needed, after 1s of waiting"), "{said}");
+    // By the time that LVM has told a slow machine of the room, more than the second may be over.
+    assert!(
+        said.contains("is needed, after ") && said.contains("s of waiting"),
+        "{said}"
+    );
     holder.kill();
     pool.child("passes_with_two").env("KDEV_WAIT", "forever").good();
     assert_eq!(waiting(&pool), 0);
