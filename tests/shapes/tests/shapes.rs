@@ -232,7 +232,7 @@ fn has_a_case_that_should_panic(#[case] passes: bool, test: Volume) {
 
 #[kdev_volumes(test = "1M")]
 #[rstest]
-#[timeout(Duration::from_secs(60))]
+#[timeout(Duration::from_secs(600))]
 fn has_a_timeout(number: u32, test: Volume) {
     assert_eq!(number, 7);
     check("TEST_DEV", &test);
