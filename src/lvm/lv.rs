@@ -64,7 +64,7 @@ impl Lv {
         self.has(KEPT_TAG)
     }
 
-    /// Returns the ordinary user whose node was the LV's before it was deactivated.
+    /// Returns the ordinary user that owned the LV's node before it was deactivated.
     pub(crate) fn node_owner(&self) -> Option<u32> {
         let user = self.owner()?.owner.uid?;
         (user != 0 && self.has(GIVEN_TAG)).then_some(user)
