@@ -103,12 +103,21 @@ fn drop_in(kind: &str, text: &str) -> PathBuf {
 }
 
 #[test]
-fn thin_pool_on_a_file_is_set_up() {
+fn thin_pool_on_a_file_is_set_up_and_cleaned() {
     let scene = Scene::lasting(FILE_POOL);
     let file = format!("--file={}", scene.path("pool").display());
     scene
         .kdev(&["pool", "setup", &file, "--size=256M", "--thin", "--pool=file"])
         .good();
-    keep_one(&scene, FILE_POOL);
+    let kept = keep_one(&scene, FILE_POOL);
+
+    // Its service, which the timer starts, may do what a thin volume takes.
+    scene.kdev(&["pool", "timer", "--install", "--pool=file"]).good();
+    systemctl(&["daemon-reload"]);
+    scene.start("waits").kill();
+    assert_eq!(volumes(FILE_POOL).len(), 2);
+    systemctl(&["start", "kdev-cleanup-file.service"]);
+    assert_eq!(volumes(FILE_POOL), [kept]);
+    scene.kdev(&["pool", "timer", "--remove", "--pool=file"]).good();
     assert_no_trouble();
 }

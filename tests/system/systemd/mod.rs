@@ -36,7 +36,7 @@ fn volumes(pool: &str) -> Vec<String> {
     names.filter(|name| name.starts_with("kdev-2")).collect()
 }
 
-/// The path that is told of a volume.
+/// The path of a volume, as the command reports it.
 fn path(pool: &str, lv: &str) -> PathBuf {
     let mapped = |name: &str| name.replace('-', "--");
     PathBuf::from(format!("/dev/mapper/{}-{}", mapped(&vg(pool)), mapped(lv)))
