@@ -83,12 +83,12 @@ impl Pools {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`](crate::Error::Refused) with all that speaks against the device or file;
-    /// [`Error::PoolExists`](crate::Error::PoolExists), [`Error::PoolName`](crate::Error::PoolName);
-    /// [`Error::Unfinished`](crate::Error::Unfinished) if another change waits for its disk;
-    /// [`Error::NotRoot`](crate::Error::NotRoot), [`Error::NotInstalled`](crate::Error::NotInstalled),
-    /// [`Error::NoDeviceMapper`](crate::Error::NoDeviceMapper), [`Error::NoUdev`](crate::Error::NoUdev),
-    /// [`Error::NoThinPools`](crate::Error::NoThinPools) or [`Error::NoLoop`](crate::Error::NoLoop), before anything is written; or what LVM said.
+    /// [`Error::Refused`] with all that speaks against the device or file;
+    /// [`Error::PoolExists`], [`Error::PoolName`];
+    /// [`Error::Unfinished`] if another change waits for its disk;
+    /// [`Error::NotRoot`], [`Error::NotInstalled`],
+    /// [`Error::NoDeviceMapper`], [`Error::NoUdev`],
+    /// [`Error::NoThinPools`] or [`Error::NoLoop`], before anything is written; or what LVM said.
     pub fn setup(&self, new: &NewPool) -> Result<PoolSummary> {
         let names = new.names()?;
         // PVs and VGs can be made where no LV can ever be: such a pool must not come to be.
