@@ -1,6 +1,7 @@
 //! Several pools of which a session takes one.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::lvm::disk::{Disk, Pool, run};
@@ -98,6 +99,11 @@ fn a_session_goes_where_the_room_is_and_where_a_disk_is_gone_the_other_serves() 
 
     // The disk is pulled.
     run("losetup", &["--detach", second.disk.name()]);
+    // It goes with the last process that has it open: with a second processor that may be udev.
+    wait_until("the disk is gone", || {
+        let name = second.disk.name().trim_start_matches("/dev/");
+        !Path::new("/sys/block").join(name).join("loop").exists()
+    });
     let said = passes(&pool, "passes", "auto");
     device_in(&said, &pool.vg);
     let gone = format!("pool `{large}` gives nothing: VG `{}` is not there", second.vg);
