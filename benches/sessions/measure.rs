@@ -1,5 +1,6 @@
 //! Times, taken in turns.
 
+use std::env;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -108,11 +109,21 @@ pub(crate) fn timed(work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// Has each of several things measured so many times, in turns. Who begins changes from round to round, so
+/// How often something is measured: so often, or `$KDEV_BENCH_ROUNDS` times if that is less, for a slow machine.
+pub(crate) fn rounds(usual: usize) -> usize {
+    let Ok(wanted) = env::var("KDEV_BENCH_ROUNDS") else {
+        return usual;
+    };
+    let wanted: usize = wanted.parse().expect("a number in KDEV_BENCH_ROUNDS");
+    assert!(wanted > 0, "KDEV_BENCH_ROUNDS is at least 1");
+    usual.min(wanted)
+}
+
+/// Has each of several things measured so many [`rounds`], in turns. Who begins changes from round to round, so
 /// that none is always the one after another.
 pub(crate) fn in_turns<const N: usize>(rounds: usize, work: [&mut dyn FnMut() -> f64; N]) -> [Vec<f64>; N] {
     let mut values = [const { Vec::new() }; N];
-    for round in 0..rounds {
+    for round in 0..self::rounds(rounds) {
         for turn in 0..N {
             let which = (round + turn) % N;
             values[which].push(work[which]());

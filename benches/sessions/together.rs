@@ -4,7 +4,7 @@ use crate::book::Book;
 use crate::children::{Talking, myself};
 use crate::figure::Figure;
 use crate::lvm;
-use crate::measure::{Series, Unit, in_turns, timed};
+use crate::measure::{Series, Unit, in_turns, rounds, timed};
 
 const PROCESSES: usize = 8;
 const ROUNDS: usize = 10;
@@ -29,7 +29,7 @@ pub(crate) fn eight(book: &mut Book) {
     both.into_inner().into_iter().for_each(Talking::end);
     lvm::expect_empty();
 
-    assert_eq!(sessions.len(), PROCESSES * ROUNDS);
+    assert_eq!(sessions.len(), PROCESSES * rounds(ROUNDS));
     let sessions = Series::of_times(Unit::Milliseconds, &sessions);
     book.add(
         &Figure::of(
