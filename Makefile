@@ -125,8 +125,9 @@ bed-systemd: tree
 # On two processors, which no guest of User-Mode Linux has: Debian 13 in QEMU. Without KVM a command takes ten times
 # as long as in the bed, so `make test` does without.
 test-smp: archive
+	tests/bed/selftest --machine=qemu
 	KDEV_BED_ARCHIVE=$(BED_ARCHIVE) tests/bed/run --machine=qemu --mem=4G --disk=8G --timeout=7200 -- \
-		$(NEXTEST) --test-threads 4 --success-output=final -E 'test(/^lvm::(torture|suite|runners)::/)'
+		$(NEXTEST) --test-threads 4 --success-output=final -E 'test(/^lvm::(torture|suite|runners|crash|queue|several)::/)'
 
 lint:
 	cargo fmt --all --check
