@@ -74,13 +74,14 @@ fn has_room(linkage: Linkage, release: &str, state: usize) -> bool {
 fn state_size() -> usize {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{__cpuid, __cpuid_count};
+        use std::arch::x86_64::{__cpuid_count, CpuidResult};
         const XSAVE_LEAF: u32 = 13;
+        // Rust before 1.93 has it as an unsafe function.
+        let cpuid: unsafe fn(u32, u32) -> CpuidResult = __cpuid_count;
         // SAFETY: every 64-bit x86 has the instruction, and leaf 13 is asked for only where it is there.
-        #[expect(unused_unsafe, reason = "the functions are safe from Rust 1.93 on")]
         let size = unsafe {
-            match __cpuid(0).eax {
-                XSAVE_LEAF.. => __cpuid_count(XSAVE_LEAF, 0).ebx,
+            match cpuid(0, 0).eax {
+                XSAVE_LEAF.. => cpuid(XSAVE_LEAF, 0).ebx,
                 _ => 0,
             }
         };
