@@ -28,6 +28,8 @@ pub(crate) enum Dialect {
     C,
     /// The one in Rust that came after it.
     Rust,
+    /// A later one of these, which makes each mount point an automount in the guest unless it is told not to.
+    RustWithSubmounts,
 }
 
 /// How much the guest may keep in mind of a shared directory.
@@ -128,13 +130,17 @@ impl Daemon {
                     arguments.extend(["-o".into(), option]);
                 }
             }
-            Dialect::Rust => {
+            Dialect::Rust | Dialect::RustWithSubmounts => {
                 let cache = match cache {
                     Cache::Always => "always",
                     Cache::None => "never",
                 };
                 arguments.extend(["--shared-dir".into(), directory.as_os_str().to_owned()]);
                 arguments.extend(["--cache", cache, "--sandbox", sandbox].map(OsString::from));
+                // The guest cannot lay an overlay over a directory that it reaches through an automount (EREMOTE).
+                if self.dialect == Dialect::RustWithSubmounts {
+                    arguments.push("--no-announce-submounts".into());
+                }
             }
         }
         arguments
@@ -143,7 +149,9 @@ impl Daemon {
 
 /// Tells the daemons apart by how they say they are used.
 fn dialect(help: &str) -> Dialect {
-    if help.contains("--shared-dir") {
+    if help.contains("--no-announce-submounts") {
+        Dialect::RustWithSubmounts
+    } else if help.contains("--shared-dir") {
         Dialect::Rust
     } else {
         Dialect::C
@@ -221,6 +229,13 @@ mod tests {
         Cache::None,
         "--fd=5 --shared-dir /a,b --cache never --sandbox none"
     )]
+    #[case(
+        Dialect::RustWithSubmounts,
+        true,
+        "/",
+        Cache::Always,
+        "--fd=5 --shared-dir / --cache always --sandbox chroot --no-announce-submounts"
+    )]
     fn each_daemon_is_spoken_to_in_its_own_words(
         #[case] dialect: Dialect,
         #[case] is_root: bool,
@@ -238,6 +253,8 @@ mod tests {
         let new = "Launch a virtiofsd backend.\n\nOptions:\n      --shared-dir <SHARED_DIR>\n";
         assert_eq!(dialect(old), Dialect::C);
         assert_eq!(dialect(new), Dialect::Rust);
+        let newer = format!("{new}      --no-announce-submounts\n");
+        assert_eq!(dialect(&newer), Dialect::RustWithSubmounts);
     }
 
     #[test]
