@@ -126,7 +126,7 @@ fn fewer_programs_than_it_takes_are_named() {
         &[&BASE[..], &["VIRTIO_BLK", "VIRTIO_FS"]].concat(),
     );
     let mut command = with_kernel(&scene, &kernel.image);
-    // `setsid` is found in our own.
+    // The program itself is started by its path.
     command.env("PATH", scene.tmp());
     is_refused(&scene, command, 69, &["qemu-system-x86_64", "apt-get install"]);
 }

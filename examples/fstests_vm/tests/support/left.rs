@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getsid};
 use serde_json::Value;
 
 use super::wait_until;
@@ -50,6 +50,7 @@ impl Left {
             .unwrap()
             .filter_map(|entry| living(&entry.ok()?.path()))
             .collect();
+        let own = getsid(None).unwrap().as_raw();
         let mut sessions = self.sessions.lock().unwrap();
         for process in &all {
             let environment = fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
@@ -57,6 +58,7 @@ impl Left {
                 .split(|byte| *byte == 0)
                 .any(|variable| variable == marker)
             {
+                assert_ne!(process.session, own, "{process:?} is in the session of the tests");
                 sessions.insert(process.session);
             }
         }

@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nix::unistd::setsid;
 use tempfile::TempDir;
 
 use super::left::Left;
@@ -77,12 +78,20 @@ impl Scene {
 
     /// The program with these arguments, and nothing of this process's environment that it heeds.
     pub(crate) fn program<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        // A session of its own, by which all that comes of it can be told.
-        let mut command = Command::new("/usr/bin/setsid");
-        match self.user {
-            None => command.arg(program()),
-            Some(_) => command.arg(self.path("program")),
+        let mut command = match self.user {
+            None => Command::new(program()),
+            Some(_) => Command::new(self.path("program")),
         };
+        // A session of its own, by which all that comes of it can be told. It begins before the program, and so before
+        // the process has the environment by which it is known: not a process in this session ever has that, and
+        // `Left` ends all processes of a session in which one has.
+        // SAFETY: setsid(2) is safe between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                setsid()?;
+                Ok(())
+            });
+        }
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
             let is_heeded = |prefix| text.starts_with(prefix);
