@@ -105,6 +105,40 @@ fn a_container_without_udev_gets_no_pool_unless_lvm_makes_nodes() {
     no_udev_no_pool_unless_lvm_makes_nodes();
 }
 
+/// The module of thin pools, unloaded until the test is over, however it ends.
+struct ThinModuleUnloaded;
+
+impl ThinModuleUnloaded {
+    fn new() -> Self {
+        run("modprobe", &["--remove", "dm-thin-pool"]);
+        Self
+    }
+}
+
+impl Drop for ThinModuleUnloaded {
+    fn drop(&mut self) {
+        run("modprobe", &["dm-thin-pool"]);
+    }
+}
+
+/// The command finds no modules, and so cannot load the one that is unloaded.
+#[test]
+fn a_kernel_without_the_thin_target_gets_no_thin_pool() {
+    let site = Site::new(Disk::new(64));
+    let _unloaded = ThinModuleUnloaded::new();
+    for options in [&["--thin", "--dry-run"][..], &["--thin"]] {
+        let setup = site.setup(options);
+        let script = "mount -t tmpfs none /lib/modules && exec \"$@\"";
+        let mut command = site.scene.program("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh"]);
+        let said = command.arg(setup.get_program()).args(setup.get_args()).say();
+        assert_eq!(said.code, Some(69), "{}", said.err);
+        assert!(said.err.contains("this kernel has no"), "{}", said.err);
+    }
+    assert!(site.disk.is_all_zeros());
+    assert!(!site.scene.state_dir().exists(), "not even a directory was made");
+}
+
 #[test]
 fn a_link_is_followed_once_and_a_file_is_refused() {
     let disk = Disk::new(64);
